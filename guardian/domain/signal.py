@@ -251,10 +251,12 @@ def broken_by(limit: str, quantity: float, *, summed: bool = False) -> tuple[str
     return (f"{_digest(limit)}{_SUM if summed else ''}{_UP_TO}{said!r}",)
 
 
-def joined(one: Breach, other: Breach) -> Breach:
-    """Two breaches of one rule."""
-    about = _few({*one.about, *other.about})
-    return Breach(one.name, f"{one.detail}; {other.detail}", one.hard, about)
+def joined(first: Breach, *others: Breach) -> Breach:
+    """Breaches of one rule."""
+    told = (first, *others)
+    more = f"; and {len(told) - MARKS} more" if len(told) > MARKS else ""
+    detail = "; ".join(each.detail for each in told[:MARKS]) + more
+    return Breach(first.name, detail, first.hard, _few({mark for each in told for mark in each.about}))
 
 
 def _few(told: Collection[str]) -> tuple[str, ...]:

@@ -7,13 +7,23 @@ recorded fact of the Observation. While it is pending the signal says so and acc
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
 from guardian.domain.envelope import Envelope
-from guardian.domain.signal import CHAIN_KEPT, Breach, Observation, ParentStatus, Signal
+from guardian.domain.fields import in_utc
+from guardian.domain.signal import (
+    CHAIN_KEPT,
+    Breach,
+    Observation,
+    ParentStatus,
+    Signal,
+    broken_by,
+    joined,
+    marks,
+)
 from guardian.signals.envelopes import reissue
 from guardian.signals.envelopes.narrowing import Delegation, Widening, in_one_spelling, incomparable
 from guardian.signals.options import known, within
@@ -106,9 +116,11 @@ class DelegationWidening(SignalFold):
         acted = seen.signature != "invalid" and seen.event.decision.effect != "deny"
         if acted or seen.issued:  # anybody may claim anything under the name of a session, and be denied
             first = reissue.remembered(first, envelope, seen.redacted)
-        signal = self._widened(seen, found, told) if found else self._narrow(seen)
+        extents = {each.name: _extent(each) for each in reversed(found) if each.name in self.soft}
+        before = {name for name, extent in extents.items() if told.get(name) == extent}
+        signal = self._widened(seen, found, before) if found else self._narrow(seen)
         if acted:
-            told = told | {breach.name: _extent(breach) for breach in signal.breaches if breach.name in self.soft}
+            told = told | extents
         return {"first": first, "told": told}, signal
 
     def _chain(self, seen: Observation) -> Iterator[Widening]:
@@ -117,9 +129,10 @@ class DelegationWidening(SignalFold):
             return
         above = seen.parent.chain if seen.parent.chain[:1] == (parent_id,) else (parent_id, *seen.parent.chain)
         if envelope.session_id in above:
-            yield Widening("delegation_cycle", "the session is its own ancestor")
+            yield Widening("delegation_cycle", "the session is its own ancestor", marks([parent_id]))
         elif len(above) > self.max_depth:
-            yield Widening("chain_too_deep", f"{len(above)} ancestors, {self.max_depth} are allowed")
+            detail = f"{len(above)} ancestors, {self.max_depth} are allowed"
+            yield Widening("chain_too_deep", detail, broken_by("chain_too_deep", len(above)))
 
     def _parent(self, seen: Observation) -> Iterator[Widening]:
         envelope, parent = seen.event.envelope, seen.parent.envelope
@@ -137,18 +150,19 @@ class DelegationWidening(SignalFold):
             if expires is not None and seen.now - expires > timedelta(seconds=self.leeway_seconds):
                 # without the moment: what is soft is told anew where its words differ
                 arrived = " (by when the call arrived: its own time is not believed)" if seen.clock_suspect else ""
-                yield Widening("parent_expired", f"its parent expired at {expires.isoformat()}{arrived}")
+                about = marks([f"{envelope.parent_session_id} {in_utc(expires).isoformat()}"])
+                yield Widening("parent_expired", f"its parent expired at {expires.isoformat()}{arrived}", about)
 
-    def _widened(self, seen: Observation, found: list[Widening], told: Mapping[str, str]) -> Signal:
+    def _widened(self, seen: Observation, found: list[Widening], before: Collection[str]) -> Signal:
         denied = seen.event.decision.effect == "deny"
-        named: dict[str, Breach] = {}
-        for name, detail in found:
-            named.setdefault(name, Breach(name, detail, name not in self.soft and not denied))
-        before = {name for name in self.soft if name in named and told.get(name) == _extent(named[name])}
+        named: dict[str, list[Breach]] = {}
+        for name, detail, about in found:
+            named.setdefault(name, []).append(Breach(name, detail, name not in self.soft and not denied, about))
         value = max(min(WEIGHTS[name], _TOLD if name in before else 1.0) for name in named)
         value *= _DENIED_FORCE if denied else 1.0
-        said = "; ".join(breach.detail for breach in named.values())
-        return Signal(self.name, value, shown(said, 600), tuple(named.values()))
+        breaches = tuple(joined(*each) for each in named.values())
+        said = "; ".join(breach.detail for breach in breaches)
+        return Signal(self.name, value, shown(said, 600), breaches)
 
     def _narrow(self, seen: Observation) -> Signal:
         if seen.event.envelope.parent_session_id is None:
@@ -183,6 +197,6 @@ def _alike(child: Envelope, parent: Envelope, spelling: Mapping[str, str]) -> tu
     )
 
 
-def _extent(breach: Breach) -> str:
-    """A digest by which a breach is known to be the same as before, without keeping what it says."""
-    return hashlib.sha256(breach.detail.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def _extent(found: Widening) -> str:
+    """A digest by which it is known to be the same as before, without keeping what it says."""
+    return hashlib.sha256(found.detail.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -18,7 +18,8 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import ClassVar
 
-from guardian.domain.signal import Breach, Observation, Signal, joined
+from guardian.domain.signal import Breach, Observation, Signal, joined, marks
+from guardian.domain.strict_json import canonical_json
 from guardian.errors import ConfigurationError
 from guardian.signals.envelopes import rules
 from guardian.signals.envelopes.doubts import Doubts
@@ -109,7 +110,8 @@ class EnvelopeBreach(SignalFold):
         ]
         if action.cut:  # without constraints too they may name another tenant or session
             name = "arguments_cut" if constraints.spelt else "arguments_unchecked"
-            found.append(Breach(name, "the arguments hold more than is looked at", False))
+            about = marks([canonical_json(event.action.model_dump(include={"arguments", "resource"}))])
+            found.append(Breach(name, "the arguments hold more than is looked at", False, about))
         doubts = Doubts(constraints, seen, action)
         unsure = chain(doubts.told(), rules.in_documents(seen, constraints, documents, self.tenants))
         found += [Breach("arguments_unchecked", doubt, False) for doubt in islice(unsure, 1)]

@@ -17,8 +17,14 @@ from guardian.pipeline.carrying import afresh
 from guardian.response.hearing import hear
 from guardian.response.ladder import Ladder
 
+NO_EVIDENCE = Ladder(flag_one_in=1e12, revoke_one_in=1e12)
 WIDE = Ladder(flag_one_in=100, revoke_one_in=5_000)
 EXPIRED = {"envelope__expires_at": "2026-05-12T16:00:00Z"}
+
+
+def told_of(world) -> str:
+    """What control says that people knew of, who saw the session's first finding."""
+    return rules_told(entry for breach in world.told(Kind.DRIFT)[0].breaches for entry in breach.told.remembered)
 
 
 def test_a_session_that_keeps_to_its_purpose_is_never_told(world, body) -> None:
@@ -118,7 +124,7 @@ def test_a_broken_rule_asks_for_what_the_ladder_says(new_world, body) -> None:
         "critical",
         "Acts on an expired envelope",
     )
-    assert world.state().breaches == ("envelope_expired",)
+    assert list(map(rule_of, world.state().breaches)) == ["envelope_expired"]
 
 
 def test_a_flagged_session_is_flagged_again_once_for_each_further_hard_rule(world, body) -> None:
@@ -131,7 +137,7 @@ def test_a_flagged_session_is_flagged_again_once_for_each_further_hard_rule(worl
 
 
 def test_a_refused_wish_hides_no_further_hard_rule(new_world, body) -> None:
-    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world = new_world(ladder=NO_EVIDENCE)
     world.feed(body(1, **EXPIRED))
     world.feed(body(2, action__tool="crm.write"), body(3, action__tool="crm.write"))
     assert [(f.title, f.wanted) for f in world.told(Kind.DRIFT)] == [
@@ -142,7 +148,7 @@ def test_a_refused_wish_hides_no_further_hard_rule(new_world, body) -> None:
 
 
 def test_calls_that_were_under_way_when_a_session_was_revoked_make_no_flags(new_world, body, now) -> None:
-    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world = new_world(ladder=NO_EVIDENCE)
     world.feed(body(1, **EXPIRED))
     world.hear(HumanWord.REVOKED)
     world.feed(body(2, action__tool="crm.write"), body(3, action__records=26, result=...))
@@ -153,7 +159,7 @@ def test_calls_that_were_under_way_when_a_session_was_revoked_make_no_flags(new_
 
 
 def test_a_soft_flag_hides_no_hard_breach_and_makes_no_further_finding(new_world, body) -> None:
-    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world = new_world(ladder=NO_EVIDENCE)
 
     def acts(n: int, **arguments: object) -> None:
         world.feed(body(n, **naming(**arguments), action__records=0, result=None))
@@ -209,7 +215,7 @@ def test_there_is_one_finding_per_state_change(new_world, body, drifting, calls:
 
 
 def test_a_refused_wish_is_made_again_on_new_grounds_and_after_a_while(new_world, body) -> None:
-    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world = new_world(ladder=NO_EVIDENCE)
     earlier = {**EXPIRED, "time": "2026-05-12T16:20:00Z"}
     world.feed(body(1, **earlier))
     world.feed(body(2, **earlier))  # nothing new: silence
@@ -315,20 +321,20 @@ def test_a_human_no_restarts_evidence_in_a_new_epoch(new_world, drifting, word: 
 
 
 def test_a_pardoned_rule_no_longer_accuses_but_another_still_does(new_world, body) -> None:
-    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world = new_world(ladder=NO_EVIDENCE)
     world.feed(body(1, **EXPIRED))
     world.hear(HumanWord.FALSE_POSITIVE)
     world.feed(body(2, **EXPIRED))
-    assert (world.state().stage, world.state().pardoned) == (Stage.CLEAR, ("envelope_expired",))
+    assert (world.state().stage, list(map(rule_of, world.state().pardoned))) == (Stage.CLEAR, ["envelope_expired"])
     world.feed(body(3, **EXPIRED, action__tool="crm.write"))
     assert [(f.epoch, f.wanted) for f in world.told(Kind.DRIFT)] == [(0, Effect.REVOKE), (1, Effect.FLAG)]
 
 
 def test_what_people_confirm_after_all_accuses_again_at_the_next_act(new_world, body) -> None:
-    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world = new_world(ladder=NO_EVIDENCE)
     world.feed(body(1, **EXPIRED))
     for word in (HumanWord.FALSE_POSITIVE, HumanWord.CONFIRMED):
-        world.hear(word, detail="fnd_1 envelope_expired")
+        world.hear(word, detail=f"fnd_1 {told_of(world)}")
     world.feed(body(2, **EXPIRED))
     assert [(f.epoch, f.wanted) for f in world.told(Kind.DRIFT)] == [(0, Effect.REVOKE), (1, Effect.REVOKE)]
     assert [b.name for b in world.told(Kind.DRIFT)[-1].breaches] == ["envelope_expired"]
@@ -336,7 +342,7 @@ def test_what_people_confirm_after_all_accuses_again_at_the_next_act(new_world, 
 
 def test_who_waves_a_doubt_through_has_not_waved_through_the_fact_of_the_same_name(new_world, body) -> None:
     """The agent chooses which comes first, and with which tool."""
-    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world = new_world(ladder=NO_EVIDENCE)
     doubt, fact = ({"action__arguments": {"tenant_id": name}} for name in ("42", "tenant_globex"))
     for number, call in enumerate((doubt, fact)):
         world.feed(body(2 * number, **call))
@@ -412,19 +418,100 @@ def test_who_accepts_one_thing_outside_the_envelope_has_not_accepted_another(
 ) -> None:
     """And is not asked about it again, in whatever order or spelling it comes."""
     for other in others:
-        world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+        world = new_world(ladder=NO_EVIDENCE)
         world.feed(body(0, **accepted))
-        (told,) = world.told(Kind.DRIFT)
-        known = rules_told(entry for breach in told.breaches for entry in breach.told.remembered)
-        world.hear(HumanWord.REINSTATED, detail=f"{told.id} {known}")
+        world.hear(HumanWord.REINSTATED, detail=f"{world.told(Kind.DRIFT)[0].id} {told_of(world)}")
         world.feed(*[body(n, **call) for n, call in enumerate(same, 1)])
         assert world.state().stage is Stage.CLEAR
         world.feed(body(8, **other), body(9, **other))
         assert [f.epoch for f in world.told(Kind.DRIFT)] == [0, 1]
 
 
+def below(**child: object) -> dict[str, object]:
+    """A call of a child of s1 that narrows it but for these fields of its envelope."""
+    fields = {"allowed_tools": ["contracts.read"], "expires_at": "2026-05-12T18:00:00Z", **child}
+    narrow = {"session_id": "child", "parent_session_id": "s1", "purpose": "review contract", **fields}
+    return {f"envelope__{name}": value for name, value in narrow.items()}
+
+
+def again(**envelope: object) -> dict[str, object]:
+    return {f"envelope__{name}": value for name, value in envelope.items()}
+
+
+MANY = {f"k{n}": n for n in range(2_100)}
+READS = ["contracts.read", "crm.read"]
+BOUND = {"contract_ids": ["contract_7781"], "max_records": 25}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "same", "other"),
+    [
+        (
+            again(allowed_tools=[*READS, "a"]),
+            again(allowed_tools=["a", *READS]),
+            again(allowed_tools=[*READS, "b"]),
+        ),
+        (again(allowed_tools=[]), again(allowed_tools=[]), again(allowed_tools=[*READS, "vault.read"])),
+        (again(purpose="pay"), again(purpose="Pay!"), again(purpose="pay everybody")),
+        (again(delegator_id="ann"), again(delegator_id="user:Ann"), again(delegator_id="bob")),
+        (below(parent_session_id="p"), below(parent_session_id="p"), below(parent_session_id="q")),
+        (
+            again(resource_constraints={**BOUND, "contract_ids": ["contract_7781", "c_2"]}),
+            again(resource_constraints={**BOUND, "contract_ids": ["c_2", "contract_7781"]}),
+            again(resource_constraints={**BOUND, "contract_ids": ["contract_7781", "c_3"]}),
+        ),
+        (
+            again(resource_constraints={**BOUND, "max_records": 50}),
+            again(resource_constraints={**BOUND, "max_records": 40}),
+            again(resource_constraints={**BOUND, "max_records": 51}),
+        ),
+        (
+            again(resource_constraints={"contract_ids": ["contract_7781"]}),
+            again(resource_constraints={**BOUND, "max_records": 10**9}),
+            again(resource_constraints={"max_records": 25}),
+        ),
+        (below(allowed_tools=["a", "b"]), below(allowed_tools=["b"]), below(allowed_tools=["b", "c"])),
+        (below(delegator_id="ann"), below(delegator_id="Ann"), below(delegator_id="bob")),
+        (
+            below(expires_at="2026-05-12T19:30:00Z"),
+            below(expires_at="2026-05-12T19:00:00Z"),
+            below(expires_at="2026-05-12T20:00:00Z"),
+        ),
+        (below(expires_at=None), below(expires_at="2027-05-12T19:00:00Z"), below(delegator_id="bob")),
+        (below(purpose=""), below(purpose=""), below(purpose="do whatever is needed")),
+        (
+            EXPIRED,
+            {"envelope__expires_at": "2026-05-12T18:00:00+02:00"},
+            {"envelope__expires_at": "2026-04-12T16:00:00Z"},
+        ),
+        (
+            {"action__arguments": MANY},
+            {"action__arguments": dict(reversed(MANY.items()))},
+            {"action__arguments": {**MANY, "contract_id": "c_9"}},
+        ),
+    ],
+)  # fmt: skip
+def test_who_accepts_one_envelope_has_not_accepted_every_later_one(new_world, body, accepted, same, other) -> None:
+    """Of a rule that would be silent from then on, the agent could have anything granted."""
+    world, session = new_world(ladder=NO_EVIDENCE), "child" if "envelope__session_id" in accepted else "s1"
+    world.feed(body(0), body(8, **below()), body(1, **accepted))
+    world.hear(HumanWord.REINSTATED, session=session, detail=told_of(world))
+    world.feed(body(2, **same))
+    assert world.state(session).stage is Stage.CLEAR
+    world.feed(body(3, **other), body(4, **other))
+    assert [(f.session_id, f.epoch) for f in world.told(Kind.DRIFT)] == [(session, 0), (session, 1)]
+
+
+def test_a_session_that_was_renewed_once_may_be_renewed_again(new_world, body) -> None:
+    world = new_world(ladder=NO_EVIDENCE)
+    world.feed(body(0), body(1, **again(expires_at="2026-05-12T19:30:00Z")))
+    world.hear(HumanWord.FALSE_POSITIVE)
+    world.feed(body(2, **again(expires_at="2026-05-12T20:30:00Z")))
+    assert [f.epoch for f in world.told(Kind.DRIFT)] == [0]
+
+
 def test_a_doubt_beside_a_fact_that_people_accepted_is_told_as_a_doubt(new_world, body) -> None:
-    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world = new_world(ladder=NO_EVIDENCE)
     for n, tenants in enumerate((["tenant_globex"], ["tenant_globex", "4711"], ["4711", "tenant_globex"])):
         world.feed(body(n, action__arguments={"tenant_ids": tenants}))
         world.hear(HumanWord.REINSTATED)
@@ -435,7 +522,7 @@ def test_a_doubt_beside_a_fact_that_people_accepted_is_told_as_a_doubt(new_world
 
 
 def test_values_that_break_one_rule_are_one_finding_until_people_speak(new_world, body) -> None:
-    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world = new_world(ladder=NO_EVIDENCE)
     for round_ in range(3):
         for n in range(100 * round_, 100 * round_ + 50):
             tenant = {"tenant_id": f"tenant_{n}"} if round_ else {}
@@ -449,7 +536,7 @@ def test_values_that_break_one_rule_are_one_finding_until_people_speak(new_world
 
 
 def test_a_sum_that_people_accepted_is_told_again_once_it_has_doubled(new_world, body) -> None:
-    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world = new_world(ladder=NO_EVIDENCE)
     heard = []
     for n in range(1, 21):
         paid = naming(amount=100) | {"envelope__allowed_tools": [], "action__tool": "payments.send"}
@@ -470,16 +557,16 @@ def test_a_rule_that_is_broken_while_peoples_word_is_on_its_way_is_not_pardoned(
     world.feed(body(2, time=later(ahead + 1), **EXPIRED))
     assert [f.epoch for f in world.told(Kind.DRIFT)] == [0, 1]
     world.hear(HumanWord.REINSTATED, at=now + timedelta(seconds=1))
-    assert world.state().pardoned == ("envelope_expired",)
+    assert list(map(rule_of, world.state().pardoned)) == ["envelope_expired"]
 
 
-@pytest.mark.parametrize(("knew", "epochs"), [("envelope_expired", [0]), ("-", [0, 1]), ("", [0])])
+@pytest.mark.parametrize(("knew", "epochs"), [(None, [0]), ("-", [0, 1]), ("", [0])])
 def test_a_rule_of_which_people_had_not_been_told_when_they_spoke_is_not_pardoned(
-    world, body, knew: str, epochs: list[int]
+    world, body, knew: str | None, epochs: list[int]
 ) -> None:
     """The finding waits still to be delivered; a control of an older version does not say what people knew."""
     world.feed(body(1, **EXPIRED))
-    world.hear(HumanWord.REINSTATED, detail=knew)
+    world.hear(HumanWord.REINSTATED, detail=told_of(world) if knew is None else knew)
     world.feed(body(2, **EXPIRED))
     assert [f.epoch for f in world.told(Kind.DRIFT)] == epochs
 

@@ -71,6 +71,16 @@ def test_a_forged_envelope_and_one_that_nobody_signed_are_found_in_every_format_
     assert (world.dead, named(world)) == (0, told)
 
 
+def test_who_accepts_one_forged_envelope_has_not_accepted_another(signing, body) -> None:
+    """As after keys were changed."""
+    world = signing()
+    for number, (tools, told) in enumerate(((WIDER[:2], 1), (WIDER[:2], 1), (WIDER, 2))):
+        call = body(number, envelope__allowed_tools=tools)
+        world.feed(call | {"envelope_jws": signed(call["envelope"], "mallory's")})
+        assert len(world.told(Kind.DRIFT)) == told
+        world.hear(HumanWord.REINSTATED)
+
+
 def test_a_signature_of_another_envelope_is_a_forged_one(signing, body) -> None:
     world = signing(source=Reader({"opa": make("sources", "opa", {})}, Completion()))
     call = body(1, envelope__allowed_tools=WIDER)

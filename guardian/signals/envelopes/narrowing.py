@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from typing import NamedTuple
 
 from guardian.domain.envelope import UNTOLD, Envelope
 from guardian.domain.purposes import open_ended
+from guardian.domain.signal import broken_by, marks
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers
 from guardian.signals.envelopes.admitting import admits, admits_class, spelt
@@ -19,6 +21,7 @@ from guardian.signals.envelopes.denying import freed, freed_classes
 from guardian.signals.words.constraints import DATA_CLASS, Constraints, number, read
 from guardian.signals.words.hiding import AGENT, DELEGATOR
 from guardian.signals.words.wording import (
+    canonical,
     content,
     joins_more,
     only_reads,
@@ -58,10 +61,20 @@ _RESTRICTING = word_set("dry mask masked only readonly redact redacted require r
 
 
 class Widening(NamedTuple):
-    """One way in which a child exceeds (or merely repeats) its parent."""
+    """One way in which a child exceeds (or merely repeats) its parent; `about` as a `Breach` has it."""
 
     name: str
     detail: str
+    about: tuple[str, ...] = ()
+
+
+class Excess(NamedTuple):
+    """One thing that one envelope allows beyond another: its kind (`resources`, `expiry`, …), a sentence, and the
+    marks of what it allows."""
+
+    kind: str
+    detail: str
+    about: tuple[str, ...]
 
 
 def in_one_spelling(
@@ -93,9 +106,9 @@ class Delegation:
         parent = read(self.parent.resource_constraints, self.redacted)
         yield from self._identity()
         yield from self._tools()
-        for kind, detail in exceeding(child, parent):
+        for kind, detail, about in exceeding(child, parent):
             name = "resources" if kind == "expiry" else kind  # a child is no renewal of its parent
-            yield Widening(f"wider_{name}", f"beyond its parent: {detail}")
+            yield Widening(f"wider_{name}", f"beyond its parent: {detail}", about)
         yield from self._expiry()
         yield from self._purpose()
         yield from self._kept(child, parent)
@@ -109,40 +122,43 @@ class Delegation:
         unknown = not above or incomparable(self.redacted)
         known = (theirs, self.parent.agent_id or theirs, *self.principals)
         if not unknown and UNTOLD not in (mine, *known) and not any(_are_one(mine, each) for each in known):
-            yield Widening("changed_delegator", f"the delegator is {shown(mine)}, its parent's {shown(theirs)}")
+            detail = f"the delegator is {shown(mine)}, its parent's {shown(theirs)}"
+            yield Widening("changed_delegator", detail, marks([bare(mine)]))
 
     def _tools(self) -> Iterator[Widening]:
         mine, theirs = self.child.allowed_tools, self.parent.allowed_tools
         if theirs and not mine and ANYTHING not in theirs:
-            yield Widening("wider_tools", "the child lists no tools, its parent does")
+            yield Widening("wider_tools", "the child lists no tools, its parent does", marks([ANYTHING]))
         held, wild = frozenset(theirs), [entry for entry in theirs if "*" in entry]
         beyond = (tool for tool in mine if theirs and tool not in held)
         wider = tuple(tool for tool in beyond if not any(covers(entry, tool) for entry in wild))
         if wider:
-            yield Widening("wider_tools", f"tools that its parent has not: {_some(wider)}")
+            yield Widening("wider_tools", f"tools that its parent has not: {_some(wider)}", marks(wider))
 
     def _expiry(self) -> Iterator[Widening]:
         mine, theirs = self.child.expires_at, self.parent.expires_at
         if theirs is None:
             return
         if mine is None:
-            yield Widening("later_expiry", f"the child never expires, its parent at {theirs.isoformat()}")
+            detail = f"the child never expires, its parent at {theirs.isoformat()}"
+            yield Widening("later_expiry", detail, broken_by("later_expiry", inf))
         elif outlives(mine, theirs):
-            yield Widening(
-                "later_expiry", f"the child expires at {mine.isoformat()}, its parent at {theirs.isoformat()}"
-            )
+            detail = f"the child expires at {mine.isoformat()}, its parent at {theirs.isoformat()}"
+            longer = round((mine - theirs).total_seconds())
+            yield Widening("later_expiry", detail, broken_by("later_expiry", longer))
 
     def _purpose(self) -> Iterator[Widening]:
         mine, theirs = self.child.purpose, self.parent.purpose
         if not theirs.strip() or open_ended(theirs):
             return
+        about = marks([" ".join(words(mine))])
         if not mine.strip():
-            yield Widening("wider_purpose", "the child declares no purpose, its parent does")
+            yield Widening("wider_purpose", "the child declares no purpose, its parent does", about)
         elif open_ended(mine):
-            yield Widening("wider_purpose", f'the child\'s purpose "{shown(mine)}" constrains nothing')
+            yield Widening("wider_purpose", f'the child\'s purpose "{shown(mine)}" constrains nothing', about)
         elif added := joins_more(mine, theirs):
             said = _some(sorted(added))
-            yield Widening("wider_purpose", f"the child's purpose adds to its parent's: {said}")
+            yield Widening("wider_purpose", f"the child's purpose adds to its parent's: {said}", about)
 
     def _kept(self, child: Constraints, parent: Constraints) -> Iterator[Widening]:
         mine, theirs = frozenset(self.child.allowed_tools), frozenset(self.parent.allowed_tools)
@@ -156,8 +172,8 @@ class Delegation:
         acting = any(not only_reads(tool) for tool in alien)
         enough = len(kept) >= self.kept_share * len(theirs) and len(alien) >= 2 and len(kept) > len(alien)
         if enough and acting and content(self.parent.purpose) != purpose:
-            said = _some(sorted(alien))
-            yield Widening("kept_tools", f"kept of its parent's tools, though its own purpose names none: {said}")
+            detail = f"kept of its parent's tools, though its own purpose names none: {_some(sorted(alien))}"
+            yield Widening("kept_tools", detail, marks(alien))
 
 
 def _authority(constraints: Constraints) -> tuple[object, ...]:
@@ -200,8 +216,8 @@ def outlives(mine: datetime, theirs: datetime) -> bool:
     return mine - theirs >= _A_SECOND
 
 
-def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
-    """Everything that one envelope allows beyond another: its kind (`resources`, `expiry`, …), and a sentence."""
+def exceeding(held: Constraints, granted: Constraints) -> Iterator[Excess]:
+    """Everything that one envelope allows beyond another."""
     for name, theirs in granted.allowed.items():
         last = name.removesuffix("_at").rpartition("_")[2]
         if last in _ONCE:
@@ -210,23 +226,25 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
         key, mine = shown(granted.spelt[name], 60), held.allowed.get(name)
         if mine is None:
             if ANYTHING not in theirs:
-                yield kind, f"{key} is dropped"
+                yield Excess(kind, f"{key} is dropped", marks([f"{name} {ANYTHING}"]))
             continue
         wider = sorted(value for value in mine if not admits(theirs, value, name))
         if wider and not (_less(name, last, mine, theirs) or _stricter(granted.spelt[name], mine, theirs)):
-            yield kind, f"{key} also allows {_some(wider)}"
+            about = marks(f"{name} {spelt(value.strip())}" for value in wider)
+            yield Excess(kind, f"{key} also allows {_some(wider)}", about)
     yield from _data_classes(held.data_classes, granted.data_classes)
     yield from _freed(held, granted)
     for prefix, own, bounds in (("max_", held.maxima, granted.maxima), ("min_", held.minima, granted.minima)):
         for name, bound in bounds.items():
             key, limit = shown(granted.spelt[prefix + name], 60), own.get(name)
             if limit is None:
-                yield "limits", f"{key} is dropped"
+                yield Excess("limits", f"{key} is dropped", broken_by(prefix + name, inf))
             elif limit > bound if prefix == "max_" else limit < bound:
-                yield "limits", f"{key} is {shown(limit, 40)} and was {shown(bound, 40)}"
+                about = broken_by(prefix + name, limit if prefix == "max_" else -limit)
+                yield Excess("limits", f"{key} is {shown(limit, 40)} and was {shown(bound, 40)}", about)
 
 
-def _freed(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
+def _freed(held: Constraints, granted: Constraints) -> Iterator[Excess]:
     """What `granted` denies and `held` does not, neither by name nor by listing something else."""
     for name, theirs in granted.denied.items():
         mine = held.denied.get(name, frozenset())
@@ -234,7 +252,9 @@ def _freed(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]
         listed = held.data_classes if classes else held.allowed.get(name)
         if found := (freed_classes if classes else freed)(theirs, mine, listed):
             key = shown(granted.spelt[f"denied_{name}"], 60)
-            yield "data_classes" if classes else "resources", f"{key} no longer holds {_some(found)}"
+            about = marks(f"denied_{name} {entry}" for entry in found)
+            detail = f"{key} no longer holds {_some(found)}"
+            yield Excess("data_classes" if classes else "resources", detail, about)
 
 
 def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
@@ -280,13 +300,14 @@ def _amount(said: str) -> tuple[str, float]:
     return ("B", many * _BYTES[unit]) if unit in _BYTES else (unit, many)
 
 
-def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -> Iterator[tuple[str, str]]:
+def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -> Iterator[Excess]:
     if granted is None or (held is None and ANYTHING in granted):
         return
     if held is None:
-        yield "data_classes", "the list of data classes is dropped"
+        yield Excess("data_classes", "the list of data classes is dropped", marks([ANYTHING]))
     elif wider := sorted(value for value in held if not admits_class(granted, value)):
-        yield "data_classes", f"data classes are also {_some(wider)}"
+        about = marks(canonical(value) or value for value in wider)
+        yield Excess("data_classes", f"data classes are also {_some(wider)}", about)
 
 
 def _some(found: Sequence[str]) -> str:

@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from guardian.domain.envelope import UNTOLD, Envelope
+from guardian.domain.signal import marks
 from guardian.domain.strict_json import canonical_json
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers
 from guardian.signals.envelopes.admitting import spelt
-from guardian.signals.envelopes.narrowing import ANYTHING, Widening, exceeding, in_one_spelling, outlives
+from guardian.signals.envelopes.narrowing import ANYTHING, Widening, bare, exceeding, in_one_spelling, outlives
 from guardian.signals.words.constraints import read
 from guardian.signals.words.wording import shown, words
 
@@ -67,7 +68,7 @@ def growth(
         yield from _people(first, envelope)
         if _purpose(envelope) != first["purpose"]:
             detail = f'this session was issued for another purpose than "{shown(envelope.purpose)}"'
-            yield Widening("reissued_purpose", detail)
+            yield Widening("reissued_purpose", detail, marks([_purpose(envelope)]))
     expires = first["expires"]
     if expires is None:
         return
@@ -83,7 +84,8 @@ def _tools(first: Mapping[str, Any], envelope: Envelope, spelling: Mapping[str, 
     if ANYTHING in before:
         return
     if before and not now:
-        yield Widening("reissued_tools", "this session was issued with a list of tools, now it lists none")
+        detail = "this session was issued with a list of tools, now it lists none"
+        yield Widening("reissued_tools", detail, marks([ANYTHING]))
         return
     if not before or (now[:_MAX_TOOLS] == before and len(now) <= first["count"]):
         return  # what more there is of a list that was cut may be what was not kept
@@ -94,7 +96,7 @@ def _tools(first: Mapping[str, Any], envelope: Envelope, spelling: Mapping[str, 
         more = [tool for tool in more if tool < kept[-1]]
     if more:
         said = some(more, _LISTED, lambda tool: shown(tool, 60))
-        yield Widening("reissued_tools", f"this session was issued without {said}")
+        yield Widening("reissued_tools", f"this session was issued without {said}", marks(more))
 
 
 def _bounds(before: str, envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:
@@ -102,13 +104,16 @@ def _bounds(before: str, envelope: Envelope, redacted: Mapping[str, str]) -> Ite
     if now == before:
         return
     if before.startswith("#"):
-        yield Widening("reissued_unclear", "this session was issued with other constraints, too long to keep")
+        detail = "this session was issued with other constraints, too long to keep"
+        yield Widening("reissued_unclear", detail, marks([now]))
         return
-    for kind, detail in exceeding(
+    for kind, detail, about in exceeding(
         read(envelope.resource_constraints, redacted), read(json.loads(before), redacted)
     ):
-        said = "until another time" if kind == "expiry" else "with less"
-        yield Widening(f"reissued_{kind}", f"this session was issued {said}: {detail}")
+        if kind == "expiry":
+            yield Widening("reissued_expiry", f"this session was issued until another time: {detail}")
+        else:
+            yield Widening(f"reissued_{kind}", f"this session was issued with less: {detail}", about)
 
 
 def _people(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
@@ -116,11 +121,12 @@ def _people(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
     mine, as_it_stands = _delegator(envelope), _digest(envelope.delegator_id)  # which earlier versions kept
     if None not in (delegator, mine) and delegator not in (mine, as_it_stands):
         detail = f"this session was issued for another person than {shown(envelope.delegator_id)}"
-        yield Widening("reissued_delegator", detail)
+        yield Widening("reissued_delegator", detail, marks([bare(envelope.delegator_id)]))
     if parent is not None and _parent(envelope) != parent:
         named = envelope.parent_session_id
         now = "it names none" if named is None else f"it names {shown(named)}"
-        yield Widening("reissued_parent", f"this session was issued below another parent, now {now}")
+        detail = f"this session was issued below another parent, now {now}"
+        yield Widening("reissued_parent", detail, marks([named or ""]))
 
 
 def _constraints(envelope: Envelope) -> str:

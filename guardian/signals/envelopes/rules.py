@@ -8,6 +8,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from guardian.domain.envelope import Envelope
+from guardian.domain.fields import in_utc
 from guardian.domain.signal import Breach, Observation, marks
 from guardian.domain.text import some
 from guardian.domain.wildcards import allows
@@ -37,13 +38,14 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
         said = ", ".join(origin.contradicted)
         yield Breach("envelope_mismatch", f"the envelope beside it has another {said} than the gateway names")
     if seen.signature == "invalid":
-        yield Breach("signature_invalid", "the envelope's signature does not hold")
+        about = marks([seen.event.envelope_as_told.digest])
+        yield Breach("signature_invalid", "the envelope's signature does not hold", about=about)
     if expires is not None and seen.now - expires > timedelta(seconds=leeway_seconds):
         said = f"the envelope expired at {expires.isoformat()}"
         if seen.clock_suspect:
             arrived = seen.now.isoformat(timespec="seconds")
             said += f", and the call arrived at {arrived} (its own time is not believed)"
-        yield Breach("envelope_expired", said)
+        yield Breach("envelope_expired", said, about=marks([in_utc(expires).isoformat()]))
 
 
 def unsigned(seen: Observation) -> Iterator[Breach]:
