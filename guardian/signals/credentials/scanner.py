@@ -10,7 +10,7 @@ stay different.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -71,7 +71,7 @@ class CredentialScanner:
             return event, ()
         work = _Redaction(self)
         clean = work.event(event)
-        hits = tuple(dict.fromkeys(work.hits))[:_MAX_HITS]
+        hits = _few(dict.fromkeys(work.hits))
         return (clean if hits else event), hits
 
     def text(self, text: str) -> str:
@@ -140,6 +140,14 @@ def _gather(event: DecisionEvent, texts: list[str]) -> bool:
                 return True
             nodes.extend((item, depth + 1) for item in value)
     return False
+
+
+def _few(hits: Collection[CredentialHit]) -> tuple[CredentialHit, ...]:
+    """At most so many, in their order; of each kind in each part of the record the first, so that no number of
+    harmless ones hides another."""
+    first = {(hit.kind, hit.path.partition(".")[0]): hit for hit in reversed([*hits])}
+    kept = frozenset([*dict.fromkeys((*reversed(first.values()), *hits))][:_MAX_HITS])
+    return tuple(hit for hit in hits if hit in kept)
 
 
 class _Redaction:

@@ -528,6 +528,16 @@ def test_many_honest_beginnings_are_all_looked_at(scanner: CredentialScanner, ev
     assert scanner.redact(seen)[1] == (CredentialHit("json_web_token", "arguments.tokens"),)
 
 
+@pytest.mark.parametrize("many", [0, 63, 64, 200])
+def test_no_number_of_fields_that_are_called_secrets_hides_a_real_one(
+    scanner: CredentialScanner, event: Any, many: int
+) -> None:
+    named = {f"h{n}": {"password": f"hunter{n}zz"} for n in range(many)}
+    _, hits = scanner.redact(event(action__arguments={**named, "a": SECRETS["npm_token"], "b": "sk-" * 2_000}))
+    assert hits[-2:] == (CredentialHit("npm_token", "arguments.a"), CredentialHit("unscanned", "arguments.b"))
+    assert len(hits) == min(64, many + 2)
+
+
 def test_the_memory_of_texts_is_bounded_and_holds_no_text(event: Any) -> None:
     scanner = CredentialScanner(cache_size=2)
     texts = [f"number {n} " + "x" * 80 + SECRETS["aws_key"] for n in range(4)]
