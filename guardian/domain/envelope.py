@@ -70,6 +70,14 @@ class Envelope(Value):
         return None if self.parent_session_id is None else SessionKey(self.tenant_id, self.parent_session_id)
 
     @property
+    def principals(self) -> tuple[str, ...]:
+        """Its delegator and its agent, as those below it may name them. That nobody told its delegator leaves open
+        who that is only at the head of a chain: below it, it is somebody above."""
+        untold = self.delegator_id == UNTOLD and self.parent_session_id is not None
+        agent = None if self.agent_id == UNTOLD else self.agent_id
+        return tuple(filter(None, (None if untold else self.delegator_id, agent)))
+
+    @property
     def digest(self) -> str:
         """sha256 over the named fields, in one order and with times in UTC; extra fields do not count.
 

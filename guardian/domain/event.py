@@ -119,6 +119,12 @@ class DecisionEvent(Value):
         return self.origin is None or "envelope" not in self.origin.absent
 
     @property
+    def names_delegator(self) -> bool:
+        """False where nobody told the delegator. By the name alone that cannot be known: an envelope may spell
+        `UNTOLD` too."""
+        return self.origin is None or "delegator_id" not in self.origin.absent
+
+    @property
     def envelope_as_told(self) -> Envelope:
         """The envelope with its tools as the log spells them, which is how it was registered or signed."""
         told = None if self.origin is None else self.origin.allowed_tools

@@ -62,7 +62,7 @@ def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> Lineage:
         return Lineage(state.ancestors, state.root_purpose, state.principals)
     above = parent.envelope
     whole = above is not None and (above.parent_session_id is None or bool(parent.principals))
-    acting = (*filter(None, (above.delegator_id, above.agent_id)), *parent.principals) if above and whole else ()
+    acting = (*above.principals, *parent.principals) if above and whole else ()
     principals = tuple(dict.fromkeys(acting))[: 2 * CHAIN_KEPT] or state.principals
     return Lineage(parent.chain, parent.root_purpose or state.root_purpose, principals)
 

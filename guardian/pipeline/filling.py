@@ -162,8 +162,8 @@ def _with(event: DecisionEvent, envelope: Envelope, allowed_tools: tuple[str, ..
     origin = event.origin
     if origin is None:  # a record of guardian's own format, which notes nothing as absent
         return event.model_copy(update={"envelope": envelope})
-    known = {"envelope"} | ({"delegator_id"} if envelope.delegator_id != UNTOLD else set())
-    absent = tuple(name for name in origin.absent if name not in known)
+    absent = tuple(name for name in origin.absent if name not in ("envelope", "delegator_id"))
+    absent += ("delegator_id",) * (envelope.delegator_id == UNTOLD)
     told = origin.model_copy(update={"absent": absent, "allowed_tools": allowed_tools})
     return event.model_copy(update={"envelope": envelope, "origin": told})
 

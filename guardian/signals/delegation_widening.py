@@ -25,10 +25,9 @@ from guardian.domain.signal import (
     marks,
 )
 from guardian.signals.envelopes import reissue
-from guardian.signals.envelopes.narrowing import Delegation, Widening, in_one_spelling, incomparable
+from guardian.signals.envelopes.narrowing import Delegation, Widening, in_one_spelling
 from guardian.signals.options import known, within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.words.constraints import read
 from guardian.signals.words.wording import shown
 
 _RULES = {
@@ -106,16 +105,15 @@ class DelegationWidening(SignalFold):
 
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Compare the envelope with its parent's, and with the first one that this session showed."""
-        envelope = seen.event.envelope
         first, told = state["first"], state.get("told", {})
         if not seen.event.has_envelope:  # the one that comes later is the first, not a re-issue
             return state, Signal(self.name, 0.0, "missing: no envelope is known for this session", silent=True)
         found = [*self._chain(seen), *self._parent(seen)]
         if first is not None:
-            found += reissue.growth(first, envelope, seen.redacted, seen.spelling)
+            found += reissue.growth(first, seen)
         acted = seen.signature != "invalid" and seen.event.decision.effect != "deny"
         if acted or seen.issued:  # anybody may claim anything under the name of a session, and be denied
-            first = reissue.remembered(first, envelope, seen.redacted)
+            first = reissue.remembered(first, seen)
         extents = {each.name: _extent(each) for each in reversed(found) if each.name in self.soft}
         before = {name for name, extent in extents.items() if told.get(name) == extent}
         signal = self._widened(seen, found, before) if found else self._narrow(seen)
@@ -144,8 +142,7 @@ class DelegationWidening(SignalFold):
         elif status is ParentStatus.REVOKED:
             yield Widening("parent_revoked", f"its parent {shown(envelope.parent_session_id)} is revoked")
         if parent is not None and status in (ParentStatus.ACTIVE, ParentStatus.REVOKED):
-            alike = _alike(envelope, parent, seen.spelling)
-            yield from Delegation(*alike, self.kept_share, seen.redacted, seen.parent.principals).widenings()
+            yield from self._beside(seen, parent).widenings()
             expires = parent.expires_at
             if expires is not None and seen.now - expires > timedelta(seconds=self.leeway_seconds):
                 # without the moment: what is soft is told anew where its words differ
@@ -175,12 +172,14 @@ class DelegationWidening(SignalFold):
             case _ if seen.parent.envelope is None:
                 return Signal(self.name, 0.0, "missing: its parent's envelope", silent=True)
             case _:
-                hidden = (
-                    *read(seen.parent.envelope.resource_constraints, seen.redacted).hidden,
-                    *(("delegator or agent",) if incomparable(seen.redacted) else ()),
-                )
-                missing = f"missing: its parent's {shown(', '.join(hidden), 200)} (redacted), so not compared"
-                return Signal(self.name, 0.0, missing if hidden else "narrower than its parent")
+                missing = self._beside(seen, seen.parent.envelope).missing()
+                reason = f"missing: {missing}, so not compared" if missing else "narrower than its parent"
+                return Signal(self.name, 0.0, reason)
+
+    def _beside(self, seen: Observation, parent: Envelope) -> Delegation:
+        alike = _alike(seen.event.envelope, parent, seen.spelling)
+        above, named = seen.parent.principals, seen.event.names_delegator
+        return Delegation(*alike, self.kept_share, seen.redacted, above, named)
 
 
 plugin = DelegationWidening

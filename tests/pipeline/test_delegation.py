@@ -254,6 +254,16 @@ def test_below_a_chain_whose_head_is_unread_nobody_is_accused_of_acting_for_anot
     assert "changed_delegator" in names(world)
 
 
+def test_below_a_session_that_spells_no_delegator_a_child_still_acts_for_somebody_above_it(world, body) -> None:
+    middle = {**NARROW, "envelope__delegator_id": "-", "envelope__agent_id": "-"}
+    below = {**NARROW, "envelope__session_id": "below", "envelope__parent_session_id": "child"}
+    further = {**below, "envelope__session_id": "further", "envelope__parent_session_id": "below"}
+    world.feed(body(1), body(2, **middle), body(3, **below), body(4, **further))
+    assert "changed_delegator" not in names(world)
+    world.feed(body(5, **{**further, "envelope__delegator_id": "user_other"}))
+    assert "changed_delegator" in names(world)
+
+
 def test_who_stands_above_a_session_is_remembered_while_its_parent_is_unseen(world, body) -> None:
     world.feed(body(1), body(2, **NARROW), body(3, **{**NARROW, "envelope__parent_session_id": "unseen"}))
     assert world.state("child").principals == ("user_7f3a91", "agent_renewal_review")

@@ -77,6 +77,20 @@ def test_a_registered_envelope_holds_as_a_whole_under_the_one_spelling_of_its_to
     assert not {"purpose", "envelope", "delegator_id"} & set(d.event.features_missing)
 
 
+def test_an_envelope_that_tells_no_delegator_names_none_whoever_else_is_told(decoded):
+    """A log's line or a registration; `-` stands for nobody there."""
+    told = json.loads(envelope().model_dump_json())
+    carried = {name: value for name, value in told.items() if name != "delegator_id"}
+    known = Known({SessionKey("acme", "s1"): grant(delegator_id="-")})
+    lines = decoded(Filling(), line(delegator="ann"), line(1, envelope=carried), line(2, envelope=told))
+    found = [Filling().fill([d], known, patient=False)[0][0].event for d in lines]
+    assert [(event.envelope.delegator_id, event.names_delegator) for event in found] == [
+        ("-", False),
+        ("-", False),
+        ("user_7", True),
+    ]
+
+
 def test_the_envelopes_of_parents_are_spelt_the_same_way_and_the_file_comes_first(decoded):
     in_file = Filling(known={SessionKey("acme", "boss"): grant("boss")}, rename=ToolNames().of)
     children = decoded(Filling(), line(parent="boss"), line(1, parent="other"), line(2, parent="nobody"), line(3))

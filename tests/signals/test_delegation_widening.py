@@ -9,6 +9,7 @@ import pytest
 from cost import cost
 
 from guardian.domain.envelope import UNTOLD, Envelope
+from guardian.domain.event import Origin
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus
 from guardian.errors import ConfigurationError
 from guardian.signals.delegation_widening import WEIGHTS, DelegationWidening
@@ -120,12 +121,37 @@ def test_each_way_to_be_wider_is_named_and_hard(
     assert breaches(DelegationWidening(), child(**changes)) == {name: True}
 
 
-@pytest.mark.parametrize(("mine", "theirs"), [(UNTOLD, "user_7f3a91"), ("user_7f3a91", UNTOLD)])
-def test_a_log_that_names_no_delegator_accuses_nobody_of_another_one(
-    child: Any, breaches: Breaches, mine: str, theirs: str
+def unnamed(seen: Observation) -> Observation:
+    """As of a log that names no delegator."""
+    envelope = seen.event.envelope.model_copy(update={"delegator_id": UNTOLD})
+    origin = Origin(format="otel", absent=("delegator_id",))
+    return replace(seen, event=seen.event.model_copy(update={"envelope": envelope, "origin": origin}))
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(None, "user_7f3a91"), ("user_7f3a91", UNTOLD), (UNTOLD, UNTOLD)])
+def test_a_log_that_names_no_delegator_accuses_nobody_of_another_one_and_is_not_called_narrower(
+    child: Any, observe: Observe, breaches: Breaches, folded: Any, mine: str | None, theirs: str
 ) -> None:
-    seen = child(delegator_id=mine, parent={"delegator_id": theirs})
-    assert breaches(DelegationWidening(), seen) == {}
+    seen = child(delegator_id=mine or UNTOLD, parent={"delegator_id": theirs})
+    _, (signal,) = folded(DelegationWidening(), [unnamed(seen) if mine is None else seen])
+    lacks = "its delegator" if mine is None else "who stands at the head of its chain"
+    assert (signal.value, signal.reason) == (0.0, f"missing: {lacks}, so not compared")
+    assert breaches(DelegationWidening(), observe(), unnamed(observe())) == {}
+    assert breaches(DelegationWidening(), unnamed(observe()), observe()) == {}
+
+
+def test_an_envelope_that_spells_what_stands_for_no_delegator_names_one(
+    child: Any, observe: Observe, breaches: Breaches
+) -> None:
+    """Or whoever writes it could act for anybody, and delegate further."""
+    assert breaches(DelegationWidening(), child(delegator_id=UNTOLD)) == {"changed_delegator": True}
+    spelt = observe(envelope__delegator_id=UNTOLD)
+    assert breaches(DelegationWidening(), observe(), spelt) == {"reissued_delegator": True}
+    assert breaches(DelegationWidening(), spelt, observe()) == {"reissued_delegator": True}
+    middle = {"parent_session_id": "sess_root", "delegator_id": UNTOLD, "agent_id": UNTOLD}
+    below = {"parent": middle, "chain": ("sess_parent", "sess_root"), "above": ("user_7f3a91", "agent_root")}
+    for delegator, found in (("agent_root", {}), ("user_other", {"changed_delegator": True})):
+        assert breaches(DelegationWidening(), child(**below, delegator_id=delegator)) == found
 
 
 def test_a_child_that_names_its_parents_agent_as_its_delegator_acts_for_no_other_person(
@@ -561,7 +587,6 @@ def test_a_session_that_grows_while_it_runs_is_named(
                 max_records=5.0, customerId="cust_acme_1042", max_amount=9
             )
         },
-        {"envelope__delegator_id": UNTOLD},
         {"envelope__agent_id": "agent_clause_classifier"},
         {"envelope__parent_session_id": "sess_of_a_parent"},
     ],

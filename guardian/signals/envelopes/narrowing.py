@@ -92,13 +92,26 @@ def in_one_spelling(
 class Delegation:
     """A child's envelope beside its parent's. `kept_share` in [0, 1] is the share of kept tools that is too much;
     `redacted` are the rules by which both were redacted: what they hide is not compared. `principals` are the
-    delegators and agents of the sessions above the parent."""
+    delegators and agents of the sessions above the parent, `named` is whether the child's delegator was told."""
 
     child: Envelope
     parent: Envelope
     kept_share: float
     redacted: Mapping[str, str]
     principals: tuple[str, ...] = ()
+    named: bool = True
+
+    def missing(self) -> str:
+        """What could not be compared, in words; empty where all could."""
+        hidden = [*read(self.parent.resource_constraints, self.redacted).hidden]
+        if incomparable(self.redacted):
+            hidden.append("delegator or agent")
+        told = [f"its parent's {shown(', '.join(hidden), 200)} (redacted)"] if hidden else []
+        if not self.named:
+            told.append("its delegator")
+        elif not self._above() and not incomparable(self.redacted):
+            told.append("who stands at the head of its chain")
+        return ", ".join(told)
 
     def widenings(self) -> Iterator[Widening]:
         """Everything in which the child is not narrower."""
@@ -114,16 +127,19 @@ class Delegation:
         yield from self._kept(child, parent)
 
     def _identity(self) -> Iterator[Widening]:
-        """A child may name as its delegator any person or agent of the chain above it: it acts for nobody else.
-        Where it is not known who stands above a delegated parent, or persons and agents cannot be compared, nobody
-        can say that it does."""
+        """A child may name as its delegator any person or agent of the chain above it: it acts for nobody else."""
         mine, theirs = self.child.delegator_id, self.parent.delegator_id
-        above = self.parent.parent_session_id is None or self.principals
-        unknown = not above or incomparable(self.redacted)
-        known = (theirs, self.parent.agent_id or theirs, *self.principals)
-        if not unknown and UNTOLD not in (mine, *known) and not any(_are_one(mine, each) for each in known):
+        above = self._above() if self.named else ()
+        if above and not any(_are_one(mine, each) for each in above):
             detail = f"the delegator is {shown(mine)}, its parent's {shown(theirs)}"
             yield Widening("changed_delegator", detail, marks([bare(mine)]))
+
+    def _above(self) -> tuple[str, ...]:
+        """Everybody whom it may act for. Empty where nobody can say: it is not known who stands above a delegated
+        parent, or for whom the head of the chain acts, or persons and agents cannot be compared."""
+        whole = self.parent.parent_session_id is None or self.principals
+        above = (*self.parent.principals, *self.principals)
+        return () if not whole or UNTOLD in above or incomparable(self.redacted) else above
 
     def _tools(self) -> Iterator[Widening]:
         mine, theirs = self.child.allowed_tools, self.parent.allowed_tools

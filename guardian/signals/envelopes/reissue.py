@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from guardian.domain.envelope import UNTOLD, Envelope
-from guardian.domain.signal import marks
+from guardian.domain.envelope import Envelope
+from guardian.domain.signal import Observation, marks
 from guardian.domain.strict_json import canonical_json
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers
@@ -29,9 +29,10 @@ _LISTED = 5
 _NEVER_REDACTED = ("tools", "count", "expires")
 
 
-def essence(envelope: Envelope, redacted: Mapping[str, str]) -> dict[str, Any]:
+def essence(seen: Observation) -> dict[str, Any]:
     """What is remembered of an envelope: its tools and their number, its constraints and expiry; and as digests
     its purpose, delegator, parent and the rules by which it was redacted."""
+    envelope = seen.event.envelope
     tools = sorted({_kept(tool) for tool in envelope.allowed_tools})
     return {
         "tools": tools[:_MAX_TOOLS],
@@ -39,33 +40,29 @@ def essence(envelope: Envelope, redacted: Mapping[str, str]) -> dict[str, Any]:
         "purpose": _purpose(envelope),
         "expires": envelope.expires_at.isoformat() if envelope.expires_at is not None else None,
         "constraints": _constraints(envelope),
-        "delegator": _delegator(envelope),
+        "delegator": _delegator(seen),
         "parent": _parent(envelope),
-        "rules": _rules(redacted),
+        "rules": _rules(seen.redacted),
     }
 
 
-def remembered(
-    first: Mapping[str, Any] | None, envelope: Envelope, redacted: Mapping[str, str]
-) -> Mapping[str, Any]:
+def remembered(first: Mapping[str, Any] | None, seen: Observation) -> Mapping[str, Any]:
     """The first envelope's essence. What was kept under other redaction rules is replaced by this envelope's."""
     if first is None:
-        return essence(envelope, redacted)
-    if first.get("rules") == _rules(redacted):
+        return essence(seen)
+    if first.get("rules") == _rules(seen.redacted):
         return first
-    return {**essence(envelope, redacted), **{name: first[name] for name in _NEVER_REDACTED}}
+    return {**essence(seen), **{name: first[name] for name in _NEVER_REDACTED}}
 
 
-def growth(
-    first: Mapping[str, Any], envelope: Envelope, redacted: Mapping[str, str], spelling: Mapping[str, str]
-) -> Iterator[Widening]:
-    """Where `envelope`, redacted by `redacted`, exceeds the first one of its session. What other rules may have
-    changed in the first one is not compared. `spelling`: tools whose name the rule for names changes -> the new
-    name."""
-    yield from _tools(first, envelope, spelling)
-    if first.get("rules") == _rules(redacted):
-        yield from _bounds(first["constraints"], envelope, redacted)
-        yield from _people(first, envelope)
+def growth(first: Mapping[str, Any], seen: Observation) -> Iterator[Widening]:
+    """Where an envelope exceeds the first one of its session. What other rules of redaction may have changed in
+    the first one is not compared."""
+    envelope = seen.event.envelope
+    yield from _tools(first, envelope, seen.spelling)
+    if first.get("rules") == _rules(seen.redacted):
+        yield from _bounds(first["constraints"], envelope, seen.redacted)
+        yield from _people(first, seen)
         if _purpose(envelope) != first["purpose"]:
             detail = f'this session was issued for another purpose than "{shown(envelope.purpose)}"'
             yield Widening("reissued_purpose", detail, marks([_purpose(envelope)]))
@@ -116,9 +113,9 @@ def _bounds(before: str, envelope: Envelope, redacted: Mapping[str, str]) -> Ite
             yield Widening(f"reissued_{kind}", f"this session was issued with less: {detail}", about)
 
 
-def _people(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
-    delegator, parent = first["delegator"], first["parent"]
-    mine, as_it_stands = _delegator(envelope), _digest(envelope.delegator_id)  # which earlier versions kept
+def _people(first: Mapping[str, Any], seen: Observation) -> Iterator[Widening]:
+    envelope, delegator, parent = seen.event.envelope, first["delegator"], first["parent"]
+    mine, as_it_stands = _delegator(seen), _digest(envelope.delegator_id)  # which earlier versions kept
     if None not in (delegator, mine) and delegator not in (mine, as_it_stands):
         detail = f"this session was issued for another person than {shown(envelope.delegator_id)}"
         yield Widening("reissued_delegator", detail, marks([bare(envelope.delegator_id)]))
@@ -150,8 +147,8 @@ def _rules(redacted: Mapping[str, str]) -> str:
     return _digest(canonical_json(dict(redacted)))
 
 
-def _delegator(envelope: Envelope) -> str | None:
-    return None if envelope.delegator_id == UNTOLD else _digest(spelt(envelope.delegator_id))
+def _delegator(seen: Observation) -> str | None:
+    return _digest(spelt(seen.event.envelope.delegator_id)) if seen.event.names_delegator else None
 
 
 def _parent(envelope: Envelope) -> str | None:

@@ -1,11 +1,14 @@
 """What is remembered of an envelope is stored: another guardian must find the same."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from guardian.domain.envelope import Envelope
+from guardian.domain.signal import Observation
 from guardian.signals.envelopes.reissue import essence
 
 
@@ -23,7 +26,9 @@ from guardian.signals.envelopes.reissue import essence
     ],
     ids=["short", "long"],
 )
-def test_what_was_remembered_before_is_remembered_so(constraints: dict[str, Any], kept: str) -> None:
+def test_what_was_remembered_before_is_remembered_so(
+    observe: Callable[..., Observation], constraints: dict[str, Any], kept: str
+) -> None:
     envelope = Envelope(
         delegator_id="Maya Ö",
         tenant_id="acme",
@@ -34,7 +39,9 @@ def test_what_was_remembered_before_is_remembered_so(constraints: dict[str, Any]
         expires_at=datetime(2026, 5, 12, 9, 5, tzinfo=UTC),
         parent_session_id="root😀",
     )
-    assert essence(envelope, {"delegator_id": "hash", "z.é": "drop"}) == {
+    seen = observe(facts={"redacted": {"delegator_id": "hash", "z.é": "drop"}})
+    event = seen.event.model_copy(update={"envelope": envelope})
+    assert essence(replace(seen, event=event)) == {
         "tools": ["#274a580b94e9633dadb44e9968b89069", "Mail.sénd", "crm.read"],
         "count": 3,
         "purpose": "ca713164b1cf56a3b47d5af8ccb244f6",
