@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from guardian.cli.asking import named
-from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, progress, settings_from
+from guardian.cli.common import (
+    ConfigOption,
+    JsonOption,
+    escape,
+    other_file,
+    print_json,
+    progress,
+    settings_from,
+)
 from guardian.cli.windows import ArchiveOption, days_of, moment_of
 from guardian.config import Settings
 from guardian.domain.text import counted, visible
@@ -168,6 +176,8 @@ def backtest(
     own = None if days is not None and utc_now() - days >= proposal.until else proposal
     promise = None if own is None else own.promised
     opened = open_archive(settings, archive)
+    if examples is not None:
+        _outside(folder if folder.is_dir() else folder.parent, examples)
     with progress("replaying") as update, nullcontext() if examples is None else writer(examples) as write:
         tested = backtest_proposal(settings, opened, folder, update, window=days, write_example=write)
     if as_json:
@@ -281,6 +291,12 @@ def _show_backtest(tested: "Backtest", own: "Proposal | None") -> None:
         f"{tested.flagged_stopped:,} of {counted(tested.flagged_sessions, 'flagged session')} stopped; "
         f"{tested.unknown:,} could not be judged; {tested.newly_allowed:,} newly allowed"
     )
+
+
+def _outside(folder: Path, examples: Path) -> None:
+    """Raises ConfigurationError for a file in the proposal's folder, where it would be a part of it."""
+    if str(examples) != "-" and other_file(examples).resolve().is_relative_to(folder.resolve()):
+        raise ConfigurationError(f"{examples} is within the proposal that is read; name a file elsewhere")
 
 
 def _share(tested: "Backtest") -> str:

@@ -98,6 +98,19 @@ def test_replaying_a_proposal_gives_what_proposing_it_gave(guardian, proposed, t
     assert len(changes) == told["honest_denied"] + told["flagged_denied"]
 
 
+@pytest.mark.parametrize("name", ["proposal.json", "REPORT.md", "denied.jsonl", "cedar/mine.jsonl"])
+def test_the_calls_that_change_are_not_written_over_the_proposal_that_is_replayed(
+    guardian, archive, proposed, monkeypatch, name
+):
+    before = {path: path.read_bytes() for path in proposed.rglob("*") if path.is_file()}
+    for folder in (proposed, proposed / "proposal.json"):
+        told = refused(archive, "backtest", folder, "--examples", proposed / name)
+        assert told.endswith(f"{name} is within the proposal that is read; name a file elsewhere")
+    assert {path: path.read_bytes() for path in proposed.rglob("*") if path.is_file()} == before
+    monkeypatch.chdir(proposed)
+    assert '"restrictions": ["rst_' in guardian("backtest", ".", "--examples", "-")
+
+
 def test_a_restriction_that_was_rejected_is_not_proposed_again(guardian, proposed, tmp_path):
     ids = [each["id"] for each in json.loads((proposed / "proposal.json").read_text())["restrictions"]]
     runner = CliRunner()
