@@ -9,6 +9,7 @@ from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.doubt import excepted
+from guardian.tightening.usage import Use
 
 _HOURS = 24
 _LEAST_LIFETIME_S = 900
@@ -18,7 +19,8 @@ def records(basis: Basis) -> Iterator[Restriction]:
     """A lower `max_records`, if it is far above what was ever needed or delegated.
 
     An envelope's limit binds a session's calls together, so the new one leaves room for the largest whole session.
-    Sessions whose log does not say their records are no evidence.
+    A session whose log does not say the records of every call took more than it says: that may show a need, but
+    never that there is none.
     """
     history, whole, caution = basis.history, basis.whole, basis.caution
     granted = [grant.max_records for grant in history.current() if grant.max_records is not None]
@@ -29,7 +31,7 @@ def records(basis: Basis) -> Iterator[Restriction]:
     if min(granted) < caution.excess * limit or limit > LARGEST:
         return
     broken = above(history.late.records, max(roomy(max(history.early.records), caution.headroom), handed))
-    said = (history.late.records.total(), whole.records.total())
+    said = (told(history.late), told(whole))
     none = "no session" if said[1] == whole.sessions else f"none of the {said[1]:,} sessions that said theirs"
     why = f"granted {min(granted):,} records, {none} ever needed more than {most:,}"
     why += f", nor was one below it granted more than {handed:,}" if handed > most else ""
@@ -89,6 +91,11 @@ def fitted(
             held_out_broken=broken,
         )
         yield Restriction(basis.scope, rule, why + excepted(beyond), support)
+
+
+def told(use: Use) -> int:
+    """How many sessions said the records of all their calls."""
+    return use.records.total() - use.records_unlogged
 
 
 def above(sessions: Counter[int], limit: int) -> int:

@@ -102,6 +102,7 @@ class Use:
     touched: Counter[str] = field(default_factory=Counter)  # the same by `class_name`
     classes_unlogged: int = 0  # calls that did not say their data classes
     records: Counter[int] = field(default_factory=Counter)  # by the records of all their calls, rounded up
+    records_unlogged: int = 0  # of these, sessions in which some calls did not say theirs: they took more
     hours: Counter[int] = field(default_factory=Counter)  # of the day, UTC
     durations: Counter[int] = field(default_factory=Counter)  # in seconds, rounded up
     agents: Counter[str] = field(default_factory=Counter)
@@ -118,6 +119,7 @@ class Use:
         self.classes.update(other.classes)
         self.touched.update(other.touched)
         self.records.update(other.records)
+        self.records_unlogged += other.records_unlogged
         self.hours.update(other.hours)
         self.durations.update(other.durations)
         self.agents.update(other.agents)
@@ -137,6 +139,7 @@ class Use:
         self.hours.update(session.hours)
         if session.records >= 0:
             self.records[rounded(session.records)] += 1
+            self.records_unlogged += session.records_unlogged
         self.durations[rounded(session.duration)] += 1
         self.agents[session.agent] += 1
         for tool, use in session.tools.items():
@@ -167,6 +170,7 @@ class SessionUse:
     classes: set[str] = field(default_factory=set)
     classes_unlogged: int = 0
     records: int = -1
+    records_unlogged: bool = False  # whether some call did not say its records
     duration: int = 0
     tools: dict[str, ToolUse] = field(default_factory=dict)
     parent: SessionKey | None = None
@@ -191,7 +195,9 @@ class SessionUse:
             self.classes_unlogged += 1
         else:
             self.classes |= call.data_classes
-        if call.records is not None:
+        if call.records is None:
+            self.records_unlogged = True
+        else:
             self.records = max(self.records, placed.taken + call.records)
         tool = self.tools.get(call.tool)
         if tool is None:

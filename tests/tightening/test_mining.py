@@ -465,6 +465,28 @@ def test_a_session_that_does_not_say_its_records_is_no_evidence_of_how_many_it_n
     assert (one.support.held_out, one.support.sessions) == (60, 180)
 
 
+def test_a_session_that_does_not_say_the_records_of_every_call_shows_a_need_and_never_that_there_is_none(
+    history, call
+):
+    def limits(silent, records=5):
+        more = [
+            call(
+                session_id=f"s{n}", decision_id=f"report{n}", at=BEGIN + timedelta(days=n // 2, minutes=5),
+                constraints=CONSTRAINTS, tool="reports.build", records=None if silent(n) else 0,
+            )
+            for n in range(2 * DAYS)
+        ]  # fmt: skip
+        mined = mine(history(lambda n: {"records": records if n == 175 else 5}, more=more))
+        return [each for each in mined.restrictions if each.rule.kind == "max_records"]
+
+    assert limits(lambda n: True) == []
+    assert limits(lambda n: n in (170, 175)) == []
+    [one] = limits(lambda n: n == 175)
+    assert (one.rule.limit, one.support.held_out, one.support.sessions) == (8, 59, 179)
+    assert "none of the 179 sessions that said theirs ever needed more than 5" in one.why
+    assert limits(lambda n: n == 175, records=800) == [], "it took 800 at the least"
+
+
 def test_what_a_session_took_before_a_long_silence_counts_with_what_it_takes_after(history, call):
     later = [
         call(
