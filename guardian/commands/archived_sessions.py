@@ -110,6 +110,7 @@ def archive_sessions(
         if key in lost or (len(parts) > 1 and labels.drifts_in(key)):  # nobody said in which of them
             continue
         kept, spoken = found[key], key in words or labels.speaks_of(key)
+        lines = labels if len(parts) == 1 else Labels({})  # nor which of them were dismissed
         for calls in parts:
             filled[key.tenant_id, kept.family] += not spoken
             if not spoken and filled[key.tenant_id, kept.family] > PER_PURPOSE:
@@ -121,11 +122,11 @@ def archive_sessions(
                 if call.decision_id in kept.flagged
             }
             ruled = {index for index, call in enumerate(calls) if call.decision_id in kept.ruled}
-            said = _said(key, flagged, ruled, words.get(key), labels)
+            said = _said(key, flagged, ruled, words.get(key), lines)
             left_out.unjudged += said is None
             if said is not None:
                 told_of = [
-                    (call.act if said is labels else index, call.tool, call.arguments)
+                    (call.act if said is lines else index, call.tool, call.arguments)
                     for index, call in enumerate(calls)
                 ]
                 left_out.for_rules += said.for_rules(key, [number for number, _, _ in told_of])

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -127,10 +127,9 @@ def calibrate(
     there = [s.key for s in (*logged, *lines) if s.key]
     tell_unmet(said, there)
     said = said.among(there)
-    told = [replace(s, unjudged=not (s.key and said.speaks_of(s.key))) for s in told_apart(logged, said)]
     sessions = [
         s
-        for s in (*told, *lines)
+        for s in (*told_apart(logged, said), *lines)
         if (folds is None or s.purpose in routes) and not (s.key and said.drifts_in(s.key))
     ]
     try:

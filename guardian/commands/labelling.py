@@ -128,7 +128,7 @@ def _sessions(
             left_out.for_rules += labels.for_rules(key, range(len(told.decisions)))
         session = label_session(key, told.purpose, calls, labels, dataset=file.name.split(".")[0])
         if calls and session is not None:
-            yield replace(session, unjudged=not labels.speaks_of(key))
+            yield replace(session, unjudged=told.unjudged)
     if aimless:
         _log.warning("sessions_without_a_purpose", file=str(file), sessions=aimless, effect="left out")
 
@@ -152,7 +152,8 @@ def _logged(
 
 def told_apart(sessions: Sequence[HonestSession], labels: Labels) -> list[HonestSession]:
     """Without those of one name where people confirmed a drift, for they did not say in which of them, and those
-    where they confirmed one in an act that is not there."""
+    where they confirmed one in an act that is not there. Nor did they say which of one name they dismissed: those
+    stay unjudged."""
     names = Counter(session.key for session in sessions)
     acts: dict[SessionKey, int] = {}
     for s in sessions:
@@ -161,7 +162,7 @@ def told_apart(sessions: Sequence[HonestSession], labels: Labels) -> list[Honest
     labels = labels.among(acts)
     lost = unlearnable(labels, {key: range(count) for key, count in acts.items()})
     return [
-        s
+        replace(s, unjudged=s.key is None or names[s.key] > 1 or not labels.speaks_of(s.key))
         for s in sessions
         if s.key is None or (s.key not in lost and (names[s.key] == 1 or not labels.drifts_in(s.key)))
     ]

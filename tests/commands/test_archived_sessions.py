@@ -277,6 +277,7 @@ def test_sessions_known_by_agent_and_user_only_are_told_apart_as_the_monitor_doe
     first, third = ("review contract 7781", 2), ("answer tickets", 3)
     assert told() == [first, third]  # nobody answered what was found in the one between
     assert told(Labels({f"acme/{name}/0": "drift"})) == []  # of which one that was said nobody knows
+    assert told(Labels({f"acme/{name}": "benign"})) == [first, third], "nor was what was found in the one answered"
     monkeypatch.setattr(archived_sessions, "PER_PURPOSE", 4)
     assert told() == [first]
 
