@@ -15,6 +15,7 @@ from guardian.cli.common import (
     UNREADABLE,
     ConfigOption,
     JsonOption,
+    escape,
     existing_file,
     existing_source,
     other_file,
@@ -128,7 +129,7 @@ def evaluate(
         print_json(found.to_json())
     else:
         for line in found.lines():
-            typer.echo(line)
+            typer.echo(escape(line))
     if plots is not None:
         from guardian.evaluation.plots import draw
 

@@ -7,7 +7,7 @@ from typing import Any
 from guardian.evaluation.alarms import DelayRow, PromiseRow, SingleActRow
 from guardian.evaluation.explanations import ExplanationTest
 from guardian.evaluation.metrics import RATES, Interval, Separation
-from guardian.evaluation.report import Report, measured, shown, without_nan
+from guardian.evaluation.report import Report, measured, shown, table, without_nan
 
 Curve = tuple[tuple[float, float], ...]
 AS_IS = "as is"
@@ -85,7 +85,7 @@ class Assessment:
                 "Drift by what the act can do, each against all honest actions (guardian, action):",
                 "",
             )
-            yield from _table(
+            yield from table(
                 ("act", "drift (acts)", "AUC", *(f"recall @ {100 * rate:g} %" for rate in RATES)),
                 ((act, f"{found.drift} ({found.acts})", *shown(found)) for act, found in self.kinds),
             )
@@ -96,7 +96,7 @@ class Assessment:
                 " further out than any session of the calibration):",
                 "",
             )
-            yield from _table(
+            yield from table(
                 ("sessions of", "calibration", "1 in N", "promised", "measured", "flagged", "estimated"),
                 (
                     (r.source, r.calibration, f"{r.one_in:,g}", _percent(1 / r.one_in), _shares(r.measured),
@@ -111,7 +111,7 @@ class Assessment:
                 "Drifting sessions, and when they are caught, in actions from the first that left the purpose:",
                 "",
             )
-            yield from _table(
+            yield from table(
                 ("1 in N", "sessions (acts)", "caught", "on that action", "flagged before it", "median wait"),
                 (
                     (f"{r.one_in:,g}", f"{r.sessions} ({r.acts})", _shares(r.caught), _shares(r.at_once),
@@ -121,7 +121,7 @@ class Assessment:
             )  # fmt: skip
         if self.single_acts:
             yield from ("", "Sessions whose only drift is a single act that changes something:", "")
-            yield from _table(
+            yield from table(
                 ("act", "1 in N", "sessions (acts)", "caught"),
                 (
                     (r.act, f"{r.one_in:,g}", f"{r.sessions} ({r.acts})", _shares(r.caught))
@@ -130,7 +130,7 @@ class Assessment:
             )
         if self.robustness:
             yield from ("", "Robustness, action level: the same sessions reworded, disguised, poorly logged:", "")
-            yield from _table(
+            yield from table(
                 ("variant", "honest / drift", "AUC", "recall @ 1 %", "recall @ 4 %", "moved @ 4 %"),
                 (
                     (r.variant, f"{r.honest} / {r.drift}", f"{r.auc}", f"{r.recall_1}", f"{r.recall_4}",
@@ -150,13 +150,6 @@ def _explained(found: ExplanationTest) -> str:
         f" more than removing a random other one in {_shares(found.mattered)} of them"
         f" (by {found.mean_fall:.3f} on average, the other by {found.mean_other_fall:.3f})."
     )
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield "|---" * len(head) + "|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
 
 
 def _percent(share: float) -> str:

@@ -6,6 +6,7 @@ Needs matplotlib (an extra).
 from pathlib import Path
 from typing import Any
 
+from guardian.domain.text import plain
 from guardian.errors import ConfigurationError
 from guardian.evaluation.assessment import Assessment
 
@@ -78,7 +79,8 @@ def _promises(found: Assessment, axes: Any) -> None:
         low = [row.measured.value - row.measured.low for row in some]  # where that is 0, beyond the foot
         high = [row.measured.high - row.measured.value for row in some]
         aside = _ASIDE ** (place - (len(names) - 1) / 2)
-        rates, label = [aside / row.one_in for row in some], f"sessions of {source}"
+        rates = [aside / row.one_in for row in some]
+        label = f"sessions of {plain(source)}".replace("$", r"\$")  # a name is no formula
         drawn = axes.errorbar(rates, at, yerr=(low, high), fmt="o-", capsize=3, label=label)
         color = drawn.lines[0].get_color()
         none = [row for row in rows if not row.flagged]

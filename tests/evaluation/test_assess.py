@@ -22,8 +22,9 @@ from guardian.evaluation.explanations import explanations
 from guardian.evaluation.folding import folding
 from guardian.evaluation.honest import HonestSession
 from guardian.evaluation.judge import CHANGES
-from guardian.evaluation.metrics import Interval
+from guardian.evaluation.metrics import Interval, separation
 from guardian.evaluation.plots import _promises, draw
+from guardian.evaluation.report import Report, Row
 from guardian.evaluation.robustness import VARIANTS
 from guardian.evaluation.sessions import LabelledSession, session_of
 from guardian.pipeline.scoring_run import SessionScorer
@@ -306,6 +307,27 @@ def test_that_none_was_flagged_is_drawn_with_what_it_leaves_open_and_sets_lie_si
     marks = [y for line in axes.lines if line.get_marker() == "v" for y in line.get_ydata()]
     assert len(marks) == 3
     assert all(axes.get_ylim()[0] < y < 0.0004 for y in marks)
+
+
+HOSTILE = "set $\\frac{$ \x1b[31m\u202e|\x9b"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the plots extra is not installed")
+def test_the_name_of_a_set_is_drawn_as_it_is_and_never_as_a_formula(tmp_path: Path) -> None:
+    row = PromiseRow(HOSTILE, "c", 100, 205, 1, 0, 0, Interval(0.005, 0.0, 0.015))
+    [written] = draw(Assessment(Report((), 1, 0, 7), promises=(row,)), tmp_path)
+    assert written.name == "calibration.png"
+
+
+def test_in_a_table_no_name_steers_the_terminal_or_shifts_a_cell() -> None:
+    nothing = separation([], [], [], seed=7, resamples=2)
+    rows = (Row("guardian", "action", HOSTILE, nothing), Row("guardian", "action", "\x1b]0;owned\x07", nothing))
+    promise = PromiseRow(HOSTILE, HOSTILE, 100, 205, 1, 0, 0, Interval(0.005, 0.0, 0.015))
+    told = [*Assessment(Report(rows, 1, 0, 7), promises=(promise,)).lines()]
+    assert all(line.isprintable() for line in told)
+    for head, *cells in (told[:4], [line for line in told[4:] if line.startswith("|")]):
+        assert {line.replace(r"\|", "").count("|") for line in cells} == {head.count("|")}
+    assert r"set $\frac{$ ‹U+001B›[31m‹U+202E›\|‹U+009B›" in told[2]
 
 
 def test_without_matplotlib_the_extra_is_named(
