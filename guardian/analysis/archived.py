@@ -1,9 +1,10 @@
 """An archive as frames, for the tenants that the handle was opened for and no other."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from guardian.commands.archived_sessions import OF_FINDINGS, for_rules
 from guardian.domain.identity import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
 from guardian.errors import ConfigurationError
+from guardian.tightening.redacted import marked
 from guardian.tightening.sessions import Apart
 from guardian.wire.principal import EVERY_TENANT
 
@@ -41,6 +43,8 @@ class ArchiveView:
 
     `rejections` is the file of restrictions that people said no to, None where none is known.
 
+    `redact` are the configuration's `source.redact`: of what lost its value nothing is proposed.
+
     Everything is read anew from the files at every call, a day of a tenant at a time, and then held in memory:
     narrow large archives with `since` and `until`, and events with `columns`.
     """
@@ -51,6 +55,7 @@ class ArchiveView:
     idle: timedelta = IDLE
     asks_at: tuple[float, float] | None = None
     rejections: Path | None = None
+    redact: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -62,12 +67,14 @@ class ArchiveView:
         idle: timedelta = IDLE,
         asks_at: tuple[float, float] | None = None,
         rejections: Path | None = None,
+        redact: Mapping[str, str] = MappingProxyType({}),
     ) -> "ArchiveView":
         """Raises ConfigurationError for no tenant at all."""
         wanted = frozenset([tenant] if isinstance(tenant, str) else tenant)
         if not wanted or "" in wanted:
             raise ConfigurationError('say whose sessions: tenant="tenant_acme", several of them, or "*" for all')
-        return cls(archive, None if EVERY_TENANT in wanted else wanted, planted, idle, asks_at, rejections)
+        scope = None if EVERY_TENANT in wanted else wanted
+        return cls(archive, scope, planted, idle, asks_at, rejections, redact)
 
     def reaches(self, tenant_id: str) -> bool:
         return self.scope is None or tenant_id in self.scope
@@ -250,11 +257,11 @@ class ArchiveView:
 
     def past_calls(self, *, since: datetime, until: datetime) -> Iterator[PastCall]:
         """The same decisions as values, as proposals are made from: each session that is known by agent and user
-        only has a name of its own."""
+        only has a name of its own, and what was redacted to its shape is marked."""
         for tenant in [None] if self.scope is None else sorted(self.scope):
             calls = self.archive.past_calls(Window(tenant, since, until))
             theirs = (call for call in calls if not self.planted or call.gateway != self.planted)
-            yield from Apart(self.idle).calls(theirs)
+            yield from marked(Apart(self.idle).calls(theirs), self.redact)
 
 
 def _one(label: Label) -> SessionKey:

@@ -1,9 +1,10 @@
 """Where archives come from: a folder, a file:// address, guardian's own configuration, or the environment."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from guardian.analysis.archived import ArchiveView
@@ -28,14 +29,16 @@ def open_archive(
     idle: timedelta = IDLE,
     asks_at: tuple[float, float] | None = None,
     rejections: Path | None = None,
+    redact: Mapping[str, str] = MappingProxyType({}),
 ) -> ArchiveView:
     """`place` is the archive's folder, its file:// address, or a guardian configuration (.yaml).
 
     `tenant` is one tenant, several, or "*" for all. `planted` is the gateway name under which guardian plants
     drift to test itself: it is left out. `idle` is the pause after which a session that is known by agent and user
-    only is another one. `asks_at` are the thresholds that figures draw, and `rejections` is the file of what is
-    not to be proposed again. A configuration says all four itself (`revocation.self_test.gateway`,
-    `source.idle_s`, `response`, `tightening.rejections`).
+    only is another one. `asks_at` are the thresholds that figures draw, `rejections` is the file of what is
+    not to be proposed again, and `redact` what was redacted (path -> way), of which nothing is proposed. A
+    configuration says all five itself (`revocation.self_test.gateway`, `source.idle_s`, `response`,
+    `tightening.rejections`, `source.redact`).
     Raises ConfigurationError where no archive lies.
     """
     path = _path(place)
@@ -43,12 +46,15 @@ def open_archive(
         settings = load(path)
         planted = planted or settings.revocation.self_test.gateway
         idle = timedelta(seconds=settings.source.idle_s)
-        kept, asks_at, no = archiving.open_archive(settings), _asks_at(settings), _rejections(settings)
-        return ArchiveView.of(kept, tenant, planted=planted, idle=idle, asks_at=asks_at, rejections=no)
-    if not (path / "events").is_dir():
+        kept, asks_at, rejections = archiving.open_archive(settings), _asks_at(settings), _rejections(settings)
+        redact = settings.source.redact
+    elif not (path / "events").is_dir():
         raise ConfigurationError(f"{path}: no archive here (no events/); give its folder or a configuration file")
-    kept = Archive(path)
-    return ArchiveView.of(kept, tenant, planted=planted, idle=idle, asks_at=asks_at, rejections=rejections)
+    else:
+        kept = Archive(path)
+    return ArchiveView.of(
+        kept, tenant, planted=planted, idle=idle, asks_at=asks_at, rejections=rejections, redact=redact
+    )
 
 
 def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlView]:
@@ -69,8 +75,10 @@ def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlVie
     planted, idle = settings.revocation.self_test.gateway, timedelta(seconds=settings.source.idle_s)
     told = path is not None and (named or not settings.response.model_fields_set.isdisjoint(_THRESHOLDS))
     asks_at = _asks_at(settings) if told else None
-    no = None if path is None else _rejections(settings)
-    view = open_archive(place, tenant=tenant, planted=planted, idle=idle, asks_at=asks_at, rejections=no)
+    no, redact = (None, {}) if path is None else (_rejections(settings), settings.source.redact)
+    view = open_archive(
+        place, tenant=tenant, planted=planted, idle=idle, asks_at=asks_at, rejections=no, redact=redact
+    )
     exported, token = view.archive.root / CONTROL, os.environ.get("GUARDIAN_TOKEN", "").strip()
     if token and path is not None:  # control knows nothing of the other one
         shown = settings.shown_certificate

@@ -17,6 +17,7 @@ from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, ControlError
 from guardian.telemetry import Metrics
+from guardian.tightening.redacted import SHAPED
 from guardian.tightening.rejections import reject
 from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingPage
@@ -84,6 +85,24 @@ def test_what_people_rejected_is_not_proposed_where_a_configuration_says_what_th
     for archive in (opened, named):
         assert proposing.propose(archive, "tenant_acme").restrictions == proposed[1:]
     assert proposing.propose(open_archive(sample_root, tenant="*"), "tenant_acme").restrictions == proposed
+
+
+def test_what_was_redacted_to_its_shape_is_marked_for_proposals_as_the_command_does_it(lay, monkeypatch, tmp_path):
+    root, config = lay(arguments='{"note": "XX-9999", "id": "c1"}'), tmp_path / "home" / "guardian.yaml"
+    config.parent.mkdir()
+    told = "archive: {path: ..}\nsource: {redact: {action.arguments.note: shape}}\n"
+    config.write_text(told, encoding="utf-8")
+
+    def mined(archive):
+        begin = archive.days[0].to_pydatetime()
+        [call] = archive.past_calls(since=begin, until=begin + timedelta(days=1))
+        return call.arguments
+
+    assert mined(open_archive(config, tenant="*").only("acme")) == {"note": SHAPED, "id": "c1"}
+    monkeypatch.setenv("GUARDIAN_CONFIG", str(config))
+    assert mined(open_sources(never)[0]) == {"note": SHAPED, "id": "c1"}
+    config.write_text(told.replace("archive: {path: ..}\n", ""), encoding="utf-8")
+    assert mined(open_sources(lambda: root)[0]) == {"note": "XX-9999", "id": "c1"}, "the sample is nobody's"
 
 
 def test_a_folder_in_the_variable_leaves_the_rest_of_the_section_as_it_is(monkeypatch, tmp_path):
