@@ -183,7 +183,7 @@ def backtest(
     if as_json:
         print_json(tested.as_json() | {"promised": None if promise is None else promise._asdict()})
     else:
-        _show_backtest(tested, own)
+        _show_backtest(tested, own, wholly=days is None)
     if fail_over is not None:
         _keep_to(fail_over, tested, own)
     if tested.newly_allowed:
@@ -278,11 +278,12 @@ def _show_made(made: "Made", out: Path | None, *, as_json: bool) -> None:
                 typer.echo(escape(f"{name}: {each}"), err=True)
 
 
-def _show_backtest(tested: "Backtest", own: "Proposal | None") -> None:
-    """`own` where the calls are those that it was made from."""
+def _show_backtest(tested: "Backtest", own: "Proposal | None", *, wholly: bool = True) -> None:
+    """`own` where the calls are those that it was made from, if not `wholly` only a part of them."""
     if own is not None:
         typer.echo(f"honest sessions to come that any of it touches: {own.foretold} (two bounds of 95 %, added)")
-    made_from = "" if own is None else ", of those that it was made from (few by construction)"
+    made_from = "" if own is None else f", {'' if wholly else 'in part '}of those that it was made from"
+    made_from += "" if own is None else " (few by construction)"
     typer.echo(
         f"{counted(tested.replayed, 'decision')} replayed{made_from}: "
         f"{tested.honest_denied:,} of {counted(tested.honest, 'honest call')} "
@@ -291,6 +292,11 @@ def _show_backtest(tested: "Backtest", own: "Proposal | None") -> None:
         f"{tested.flagged_stopped:,} of {counted(tested.flagged_sessions, 'flagged session')} stopped; "
         f"{tested.unknown:,} could not be judged; {tested.newly_allowed:,} newly allowed"
     )
+    if tested.refused_alike:
+        typer.echo(
+            f"{counted(tested.refused_alike, 'call')} of honest sessions refused after its own window, as it "
+            "refuses them: if it is merged, that is its cost, and `guardian propose --verify` tells more"
+        )
 
 
 def _outside(folder: Path, examples: Path) -> None:
@@ -317,6 +323,10 @@ def _keep_to(budget: float, tested: "Backtest", own: "Proposal | None") -> None:
         )
     else:
         unjudged = f" and {counted(tested.unknown, 'call')} that could not be judged" if tested.unknown else ""
+        if tested.refused_alike:
+            unjudged += (
+                f" and {counted(tested.refused_alike, 'call')} that were refused already, as it refuses them"
+            )
         told = f"over budget: {_share(tested)} of honest calls{unjudged}, {budget:.4%} allowed"
     typer.echo(told, err=True)
     raise typer.Exit(_FAULT)

@@ -60,7 +60,7 @@ def backtest_proposal(
 
     unheld = Unheld({scope: proposal.grants.get(scope, ()) for scope in proposal.scopes})
     tested = backtest(
-        noted(), proposal.restrictions, trust, since=since,
+        noted(), proposal.restrictions, trust, since=since, merged=proposal.until,
         patched=patched_tools(proposal.grants, proposal.restrictions), on_change=changed,
         on_placed=unheld.note, progress=lambda done: update(done, total),
     )  # fmt: skip

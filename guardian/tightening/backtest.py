@@ -56,7 +56,9 @@ class Backtest:
     refuses, or the patched envelope: a tool or data class that it no longer lists, and every call that takes
     records once the session has taken as many as it grants. `unknown` are calls that some restriction could not
     judge, because the log lacks a fact, and honest ones whose parent is not known, if under some parent they would
-    be refused. `flagged_stopped` of the `flagged_sessions` would have been refused at least one call.
+    be refused. `refused_alike` are calls of honest sessions that gateways refused from `merged` on, and a
+    restriction refuses too: it may be in force. `flagged_stopped` of the `flagged_sessions` would have been
+    refused at least one call.
     `newly_allowed` must be 0: calls that were refused, for a tool that their envelope did not list and the patched
     one does.
     """
@@ -71,6 +73,7 @@ class Backtest:
     flagged_sessions: int = 0
     flagged_stopped: int = 0
     already_denied: int = 0
+    refused_alike: int = 0
     unknown: int = 0
     newly_allowed: int = 0
     by_restriction: dict[str, int] = field(default_factory=dict)  # honest calls newly denied
@@ -83,8 +86,9 @@ class Backtest:
 
     def over(self, budget: float) -> bool:
         """Whether more than this share of honest calls might be newly denied: one that could not be judged may be,
-        and of none nobody knows."""
-        return not self.honest or min(self.honest, self.honest_denied + self.unknown) > budget * self.honest
+        one that was refused alike may have been, and of none nobody knows."""
+        may_be = self.honest_denied + self.unknown + self.refused_alike
+        return not self.honest or min(self.honest, may_be) > budget * self.honest
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "cost": self.cost}
@@ -181,6 +185,7 @@ def backtest(
     trust: Trust,
     *,
     since: datetime | None = None,
+    merged: datetime | None = None,
     patched: Patched | None = None,
     on_change: Callable[[Change], None] = lambda _: None,
     on_placed: Callable[[Placed], None] = lambda _: None,
@@ -189,7 +194,8 @@ def backtest(
     """Replay in one pass. Every call of a scope that is narrowed is handed to `on_placed`, and every newly denied
     one to `on_change`.
 
-    Calls before `since` are not counted: they only tell the age, records and parents of sessions that go on.
+    Calls before `since` are not counted: they only tell the age, records and parents of sessions that go on. From
+    `merged` on the restrictions may be in force.
     Memory does not grow with the log: it holds the sessions of eight days, and the keys of flagged or denied ones.
     """
     policy = NewPolicy(restrictions, {scope for scope, _ in patched or ()})
@@ -221,6 +227,8 @@ def backtest(
             lists = [patched.get((scope, granted), listed) for scope in scopes]
         if not refused and not all(allows(kept, call.tool) for kept in lists) and allows(listed, call.tool):
             refused = policy.removing(placed)
+        after = merged is not None and call.at >= merged
+        counts["refused_alike"] += after and honest and not call.allowed and bool(refused)
         if placed.parent_role == UNKNOWN_PARENT:
             refused, unknown = (), unknown or (honest and call.allowed and bool(refused))
         counts["unknown"] += unknown and not refused

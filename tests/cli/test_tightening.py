@@ -160,7 +160,30 @@ def test_ci_fails_over_what_sessions_to_come_may_cost_where_the_calls_are_those_
     later = guardian("backtest", proposed, "--window", "10d", "--fail-over", "0.01")
     assert "to come" not in later
     assert "made from" not in later
-    assert "to come" in guardian("backtest", proposed, "--window", "11d", "--fail-over", "0.01", expect=1)
+    partly = guardian("backtest", proposed, "--window", "11d", "--fail-over", "0.01", expect=1)
+    assert "to come" in partly
+    assert "in part of those that it was made from" in partly
+
+
+def test_what_the_merged_proposal_refuses_is_told_where_it_is_asked_what_it_costs(
+    archive, proposed, tmp_path, monkeypatch
+):
+    """What was refused is not newly denied: it would seem to cost nothing."""
+    root = shutil.copytree(archive, tmp_path / "later")
+    cut = [each for each in read_proposal(proposed).restrictions if each.rule.kind == "forbid_tool"]
+    one = next(each for each in cut if not each.scope.parent_role)
+    work = list(Estate(3, purposes=4).calls(BEGIN, BEGIN + WINDOW))
+    like = next(call for call in work if (call.role, call.purpose) == (one.scope.role, one.scope.purpose))
+    facts = {"tool": one.rule.tool, "allowed": False, "at": BEGIN + WINDOW + timedelta(days=1)}
+    broken = [like._replace(session_id=f"broken{n}", decision_id=f"broken{n}", **facts) for n in range(4000)]
+    write_events(root, "after", [pack([row_of(call) for call in broken], EVENTS)])
+    monkeypatch.setattr(clock, "utc_now", lambda: BEGIN + WINDOW + timedelta(days=10))
+    monkeypatch.setattr(proposals, "utc_now", clock.utc_now)
+    words = ["backtest", str(proposed), "--window", "10d", "--fail-over", "0.05", "--archive", str(root)]
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 1, told.output
+    assert "4,000 calls of honest sessions refused after its own window, as it refuses them: if" in told.output
+    assert "and 4,000 calls that were refused already, as it refuses them" in told.output
 
 
 def test_where_no_honest_call_was_replayed_nobody_knows_the_cost_and_ci_fails(guardian, tmp_path):

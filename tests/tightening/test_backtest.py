@@ -61,13 +61,49 @@ def test_only_changes_are_reported_and_each_by_the_restriction_that_makes_it(cal
 
 
 @pytest.mark.parametrize(
-    ("honest", "denied", "unknown", "over"),
-    [(1000, 1, 0, False), (1000, 2, 0, True), (1000, 1, 1, True), (1000, 0, 1, False), (0, 0, 0, True)],
+    ("honest", "denied", "unknown", "alike", "over"),
+    [
+        (1000, 1, 0, 0, False),
+        (1000, 2, 0, 0, True),
+        (1000, 1, 1, 0, True),
+        (1000, 1, 0, 1, True),
+        (1000, 0, 1, 0, False),
+        (0, 0, 0, 0, True),
+    ],
 )
-def test_what_may_be_denied_is_held_against_a_budget_and_so_is_that_nobody_knows(honest, denied, unknown, over):
-    found = Backtest(replayed=2000, honest=honest, honest_denied=denied, unknown=unknown)
+def test_what_may_be_denied_is_held_against_a_budget_and_so_is_that_nobody_knows(
+    honest, denied, unknown, alike, over
+):
+    found = Backtest(replayed=2000, honest=honest, honest_denied=denied, unknown=unknown, refused_alike=alike)
     assert found.over(0.001) is over
     assert found.over(1.0) is (honest == 0)
+
+
+def test_what_honest_work_was_refused_once_the_proposal_may_be_merged_is_no_proof_that_it_costs_nothing(
+    call, restricted
+):
+    merged, sent, other = (
+        START + timedelta(hours=1),
+        restricted(ForbidTool("mail.send")),
+        restricted(MaxRecords(5)),
+    )
+    lost = {"session_id": "lost", "parent_session_id": "nowhere"}
+    edge = restricted(ForbidTool("mail.send"), Scope("acme", "review contracts", "agent_review", "boss"))
+    calls = [
+        call(session_id=name, at=START + timedelta(hours=hours), allowed=False, **facts)
+        for name, hours, facts in [
+            ("before", 0, {"tool": "mail.send"}),
+            ("merged", 1, {"tool": "mail.send"}),
+            ("flagged", 2, {"tool": "mail.send"}),
+            ("otherwise", 3, {"tool": "files.read"}),
+            ("records", 4, {"records": 9}),
+        ]
+    ]
+    calls.append(call(at=START + timedelta(hours=5), allowed=False, tool="mail.send", **lost))
+    trust = Trust(frozenset({SessionKey("acme", "flagged")}))
+    found = backtest(calls, [sent, other, edge], trust, merged=merged)
+    assert (found.already_denied, found.refused_alike) == (6, 3)
+    assert backtest(calls, [sent, other, edge], trust).refused_alike == 0, "of the calls that it was made from"
 
 
 def test_a_patch_that_would_hand_out_more_is_counted_as_newly_allowed(call, restricted):
