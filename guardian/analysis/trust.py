@@ -1,7 +1,7 @@
 """How far the drift model can be trusted here: how many of its flags people confirm, whether its calibration fits,
 change over time."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -24,11 +24,10 @@ def flagged(sessions: pd.DataFrame, feedback: pd.DataFrame, ruled: Collection[st
 
 
 def precision(flagged: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Of the flagged sessions that people judged, the share that they confirmed, overall and by `by`, with 95 %
-    intervals (Clopper and Pearson 1934), which hold each session for a case of its own."""
-    groups: Mapping[str, pd.DataFrame] = {"all": flagged, **dict(iter(flagged.groupby(by, dropna=False)))}
+    """Of the flagged sessions that people judged, the share that they confirmed, first overall and then by `by`,
+    with 95 % intervals (Clopper and Pearson 1934), which hold each session for a case of its own."""
     rows = []
-    for name, of_group in groups.items():
+    for name, of_group in [("all", flagged), *flagged.groupby(by, dropna=False)]:  # a group may be called so, too
         judged = of_group[of_group["drift"].notna()]
         if judged.empty:
             continue

@@ -226,7 +226,7 @@ def _joined(first: Report, *others: Report) -> Report:
 
 def _everywhere(report: Report) -> Report:
     """The report without its rows by domain."""
-    return replace(report, rows=tuple(row for row in report.rows if row.domain == "all"))
+    return replace(report, rows=tuple(row for row in report.rows if row.domain is None))
 
 
 def _kept(score_fn: ScoreFn, kept: list[float]) -> ScoreFn:

@@ -159,11 +159,11 @@ def by_consequence(
 
 def rows_of(scorer: str, level: str, points: Sequence[Point], *, seed: int, resamples: int) -> list[Row]:
     """One row over everything, and one per domain that has both labels (where there are several)."""
-    domains = ["all", *sorted({point[3] for point in points})]
+    domains: list[str | None] = [None, *sorted({point[3] for point in points})]
     out = []
     for domain in domains if len(domains) > 2 else domains[:1]:
-        chosen = [point for point in points if domain in ("all", point[3])]
-        if domain == "all" or len({point[1] for point in chosen}) == 2:
+        chosen = [point for point in points if domain in (None, point[3])]
+        if domain is None or len({point[1] for point in chosen}) == 2:
             out.append(Row(scorer, level, domain, _separated(chosen, seed=seed, resamples=resamples)))
     return out
 

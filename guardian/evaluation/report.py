@@ -15,12 +15,17 @@ _NO_CELL = r"\|"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One scorer at one level (`action` or `session`) in one domain (`all` for every one)."""
+    """One scorer at one level (`action` or `session`) in one domain, None for all of them together."""
 
     scorer: str
     level: str
-    domain: str
+    domain: str | None
     found: Separation
+
+    @property
+    def shown_domain(self) -> str:
+        """A domain may be called so, too; the row of all of them comes first."""
+        return "all" if self.domain is None else self.domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +37,14 @@ class Report:
     excluded: int
     seed: int
 
-    def row(self, scorer: str, level: str = "action", domain: str = "all") -> Row:
+    def row(self, scorer: str, level: str = "action", domain: str | None = None) -> Row:
         """The one row that is asked for; KeyError names what there is."""
         for row in self.rows:
             if (row.scorer, row.level, row.domain) == (scorer, level, domain):
                 return row
         raise KeyError(
-            f"no row {scorer}/{level}/{domain}; there are "
-            + ", ".join(sorted({f"{r.scorer}/{r.level}/{r.domain}" for r in self.rows}))
+            f"no row {scorer}/{level}/{domain or 'all'}; there are "
+            + ", ".join(sorted({f"{r.scorer}/{r.level}/{r.shown_domain}" for r in self.rows}))
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -48,7 +53,7 @@ class Report:
             {
                 "scorer": row.scorer,
                 "level": row.level,
-                "domain": row.domain,
+                "domain": row.shown_domain,
                 **measured(row.found),
             }
             for row in self.rows
@@ -60,15 +65,15 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """A Markdown table, by domain too where those are not too many to read."""
-        domains = {row.domain for row in self.rows} - {"all"}
+        domains = {row.domain for row in self.rows} - {None}
         head = ("scorer", "level", "domain", "distinct honest / drift (acts)", "AUC")
         yield from table(
             (*head, *(f"recall @ {100 * rate:g} %" for rate in RATES)),
             (
-                (r.scorer, r.level, r.domain, f"{r.found.benign} / {r.found.drift} ({r.found.acts})",
+                (r.scorer, r.level, r.shown_domain, f"{r.found.benign} / {r.found.drift} ({r.found.acts})",
                  *shown(r.found))
                 for r in self.rows
-                if r.domain == "all" or len(domains) <= _DOMAINS
+                if r.domain is None or len(domains) <= _DOMAINS
             ),
         )  # fmt: skip
         if len(domains) > _DOMAINS:

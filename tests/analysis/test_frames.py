@@ -167,6 +167,9 @@ def test_sessions_whose_agent_or_purpose_nobody_logged_are_counted_and_hunted_to
     parted = trust.precision(judged, "purpose_family")
     assert list(parted["confirmed"]) == [2, 1, 1]
     assert plot_precision(parted, title="t")._repr_png_()
+    named = trust.precision(judged.fillna({"purpose_family": "all"}), "purpose_family")
+    assert list(named["confirmed"]) == [2, 1, 1], "whoever calls a purpose all replaces no total"
+    assert sorted(named["group"])[:2] == ["all", "all"]
 
 
 def test_a_decision_that_lies_in_two_files_counts_once(lay):

@@ -226,12 +226,25 @@ def test_baselines_stand_in_the_same_report_by_domain_and_as_json() -> None:
         progress=lambda done, total, note: steps.append((done, total, note)),
     )
     assert {row.scorer for row in report.rows} == {"guardian", "cosine", "lexical"}
-    assert {row.domain for row in report.rows} == {"all", "legal", "sales"}
+    assert {row.domain for row in report.rows} == {None, "legal", "sales"}
     assert report.row("lexical").found.auc.value == 1.0
     plain = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert plain["rows"][0]["recall"].keys() == {"0.01", "0.025", "0.04", "0.074", "0.097"}
     assert len(list(report.lines())) == 2 + len(report.rows)
     assert [note for _, _, note in steps] == ["guardian", "cosine", "lexical"]
+
+
+def test_a_domain_that_is_called_all_has_a_row_of_its_own_beside_that_of_all() -> None:
+    named = [replace(s, domain={"legal": "all"}.get(s.domain, s.domain)) for s in SESSIONS]
+    report, other = (evaluate(lexical, each, name="guardian", resamples=2) for each in (named, SESSIONS))
+    assert report.row("guardian") == other.row("guardian")
+    assert report.row("guardian", domain="all").found == other.row("guardian", domain="legal").found
+    told = [
+        row["benign"] for row in report.to_json()["rows"] if (row["level"], row["domain"]) == ("action", "all")
+    ]
+    both = [other.row("guardian", domain=each).found.benign for each in (None, "legal")]
+    assert told == both, "that of all is the first"
+    assert sum("| action | all |" in line for line in report.lines()) == 2
 
 
 def test_a_row_that_was_not_measured_is_named() -> None:
