@@ -23,6 +23,7 @@ Miner = Callable[[Basis], Iterator[Restriction]]
 MINERS: tuple[Miner, ...] = (tools, data_classes, records, lifetime, hours, arguments)
 MANY_PURPOSES = 5
 _OFTEN = 10
+_ONCE = 50  # so many purposes of one session alone are no accident
 _NAMED = 5
 
 
@@ -68,7 +69,8 @@ def mine(history: History, caution: Caution | None = None) -> Mined:
         if (why := _withheld(basis, history.joined.get(scope), kept)) is not None:
             silent.append(Abstention(scope, why))
         advice.extend(_wildcards(basis))
-    return Mined(tuple(found), tuple(silent), (*_split(history), *advice, *_astray(history, found, caution)))
+    advice = [*_in_own_words(history), *_split(history), *advice, *_astray(history, found, caution)]
+    return Mined(tuple(found), tuple(silent), tuple(advice))
 
 
 def _mined(basis: Basis, joined: ScopeHistory | None) -> list[Restriction]:
@@ -119,6 +121,22 @@ def _split(history: History) -> Iterator[Advice]:
                 agent,
                 f"serves {len(often)} purposes: what it may do is the sum of what all of them need. "
                 "Split it into one identity per purpose, so that each can be narrowed",
+            )
+
+
+def _in_own_words(history: History) -> Iterator[Advice]:
+    """Advice about tenants most of whose purposes one session alone declared."""
+    sessions: dict[str, Counter[str]] = {}
+    for scope, past in history.scopes.items():
+        sessions.setdefault(scope.tenant_id, Counter())[scope.purpose] += past.early.sessions + past.late.sessions
+    for tenant, purposes in sorted(sessions.items()):
+        once = sum(count == 1 for count in purposes.values())
+        if once >= _ONCE and 2 * once > len(purposes):
+            yield Advice(
+                tenant,
+                tenant,
+                f"declares its purposes in people's own words: {once:,} of {len(purposes):,} are of one session "
+                "alone, and of those nothing can be learnt. Have agents declare one of a few fixed purposes",
             )
 
 

@@ -9,6 +9,7 @@ from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime
 from guardian.domain.text import counted, plain, some
 from guardian.tightening.grants import Grant
+from guardian.tightening.mining import Abstention
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
@@ -17,6 +18,7 @@ _OPENING = re.compile(r"(?<!\w)_+")
 _SCHEME, _WWW = re.compile("(?i)(mailto|xmpp):|:(?=//)"), re.compile(r"(?i)(www)\.")
 """What code forges turn into links by themselves: https://github.github.com/gfm/#autolinks-extension-"""
 _MOST_EXAMPLES = 10
+_NUMBER = re.compile(r"\d[\d,]*")
 _FOOT = """\
 Evidence: the role's honest sessions in the window, their calls and days; when honest work last did what is now
 refused; and the upper bound (95 %, Clopper-Pearson) on the share of future honest sessions that the restriction
@@ -75,9 +77,7 @@ def report(
     if any(problems.values()):
         lines += ["## What the checks found", ""]
         lines += [f"- {name}: {inert(problem)}" for name, found in problems.items() for problem in found] + [""]
-    if proposal.abstentions:
-        lines += ["## Not proposed", "", "Too little is known about these yet, or about all that they need:", ""]
-        lines += [f"- {inert(whom(each.scope))}: {inert(each.why)}." for each in proposal.abstentions] + [""]
+    lines += _silent(proposal.abstentions)
     if proposal.rejected:
         left_out = counted(len(proposal.rejected), "restriction")
         lines += [f"Left out: {left_out} that people rejected and whose evidence has not changed since.", ""]
@@ -183,6 +183,21 @@ def _examples(examples: Sequence[Mapping[str, Any]], total: int) -> list[str]:
     if total > min(len(examples), _MOST_EXAMPLES):
         lines.append(f"- … all {total:,} are in `denied.jsonl`")
     return [*lines, ""]
+
+
+def _silent(abstentions: Sequence[Abstention]) -> list[str]:
+    """Of each kind of reason (which differ by their numbers) the few with the most history, and how many more."""
+    kinds: dict[str, list[Abstention]] = {}
+    for each in abstentions:
+        kinds.setdefault(_NUMBER.sub("", each.why), []).append(each)
+    lines = []
+    for found in kinds.values():
+        found.sort(key=lambda each: -int((_NUMBER.findall(each.why) or ["0"])[0].replace(",", "")))
+        lines += [f"- {inert(whom(each.scope))}: {inert(each.why)}." for each in found[:_MOST_EXAMPLES]]
+        if more := found[_MOST_EXAMPLES:]:
+            lines.append(f"- … and {len(more):,} more like these (all are in `proposal.json`).")
+    head = ["## Not proposed", "", "Too little is known about these yet, or about all that they need:", ""]
+    return [*head, *lines, ""] if lines else []
 
 
 def _calendar(proposal: Proposal) -> str:

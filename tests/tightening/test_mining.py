@@ -620,6 +620,19 @@ def test_an_identity_that_hides_many_purposes_is_pointed_out(history):
     assert [(advice.subject, "serves 6 purposes" in advice.text) for advice in mined.advice] == [("svc", True)]
 
 
+@pytest.mark.parametrize(
+    ("own", "each", "told"), [(180, 1, True), (50, 130, True), (49, 131, False), (60, 2, False)]
+)
+def test_that_purposes_are_in_peoples_own_words_is_said_where_nothing_can_be_learnt_of_them(
+    history, own, each, told
+):
+    """Of 180 sessions `own` have a purpose of their own, of the others `each` so many."""
+    words = [f"look after {first} and {second}" for first in "abcdefghijklmno" for second in "pqrstuvwxyzü"]
+    mined = mine(history(lambda n: {"purpose": words[n if n < own else own + (n - own) // each]}))
+    said = [advice for advice in mined.advice if "own words" in advice.text]
+    assert [advice.tenant_id for advice in said] == ["acme"] * told
+
+
 def test_the_surface_counts_triples_of_what_is_granted(history):
     past = history(lambda n: {"resource_type": ("contract", "draft")[n % 2]})
     mined = mine(past)

@@ -203,6 +203,20 @@ def test_text_of_agents_becomes_no_link_by_itself_calls_nobody_and_is_not_set_of
     assert inert("x_www.evil.example/a _WWW.evil.example") == (r"x_www\[.\]evil.example/a \_WWW\[.\]evil.example")
 
 
+def test_of_many_roles_of_which_too_little_is_known_the_report_names_those_with_the_most_history(proposal):
+    few = [
+        Abstention(Scope("acme", f"words {n}", "r"), f"{n % 50:,} honest sessions, 59 are needed")
+        for n in range(1000)
+    ]
+    other = Abstention(Scope("acme", "of a child", "r"), "its parent sessions are not in the archive")
+    text = report(replace(proposal, abstentions=(*few, other)), {}).partition("## Not proposed")[2]
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
+    assert len(lines) == 12
+    assert all(line.endswith(": 49 honest sessions, 59 are needed.") for line in lines[:10])
+    assert lines[10] == "- … and 990 more like these (all are in `proposal.json`)."
+    assert lines[11].endswith("its parent sessions are not in the archive.")
+
+
 def test_text_of_agents_stays_text_in_the_report():
     hostile = "a|b [z](http://x) <img src=x>\n# head `code` **b** crm&period;read \u202e"
     shown = inert(hostile)
