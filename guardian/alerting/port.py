@@ -60,7 +60,7 @@ class Step(_Value):
     `key` names the write for ever, so that it can be found again; `since` is when it was first tried. `place` is
     the reference of the case's message, as an earlier `deliver` returned it. `calls` mentions people, in Slack's
     spelling. A reply shows the events after number `told`, up to number `events`. `leaves` is the message that
-    showed the case until this one; an update of that message itself makes it say that the case goes on elsewhere.
+    showed the case until this one; an update that has it makes that message say that the case goes on elsewhere.
     `home` is the channel of the case's message, where the step is made in another one.
     """
 

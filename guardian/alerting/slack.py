@@ -109,14 +109,10 @@ class SlackChannel:
             return self._posted(alert, channel, blocks.message(alert))
         match step.verb:
             case "post":
-                reference = self._posted(alert, channel, case_blocks.root(alert))
-                if step.leaves is not None:
-                    with suppress(RetryLater):  # people are told already
-                        self._leave(alert, *_split(step.leaves))
-                return reference
-            case "update" if step.leaves is not None and step.leaves == step.place:
+                return self._posted(alert, channel, case_blocks.root(alert))
+            case "update" if step.leaves is not None:
                 self._leave(alert, channel, ts)
-                return step.place
+                return step.leaves
             case "update" if ts is not None:
                 return self._updated(alert, channel, ts)
             case "escalate":

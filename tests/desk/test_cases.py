@@ -170,6 +170,34 @@ def test_who_stops_the_agent_of_a_session_has_acted_on_it(make_office, slack, a_
     assert len([m for m in slack.messages if m.get("reply_broadcast")]) == calls
 
 
+@pytest.mark.parametrize("storm", [20, 1])
+@pytest.mark.parametrize("judged", [False, True])
+@pytest.mark.parametrize("ends", ["given back", "lapsed"])
+def test_once_the_agent_may_act_again_only_who_saw_to_the_session_itself_has_acted_on_it(
+    make_office, slack, a_finding, ends, judged, storm
+) -> None:
+    office = make_office(on_call={"*": "U0ONCALL"}, escalate={"after_s": 900}, storm=storm)
+    for session in ("sess_1", "sess_2"):
+        office.submit(a_finding(session, severity="critical"))
+    office.settle()
+    with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
+        maya.revoke_subject("acme", "agent", "agent_1", reason="its image was altered", seconds=3600)
+        office.after(minutes=50)
+        if judged:
+            for session in ("sess_1", "sess_2"):
+                maya.judge(a_finding(session).id, "confirmed", reason="it is")
+        if ends == "given back":
+            lee.reinstate_subject("acme", "agent", "agent_1", reason="it is clean")
+    office.after(minutes=11)
+    sweep(office.deps)
+    office.after(minutes=3)
+    assert not [m for m in slack.messages if m.get("reply_broadcast")], "its time runs from then"
+    for _ in range(3):
+        office.after(minutes=10)
+    calls = len([m for m in slack.messages if m.get("reply_broadcast")])
+    assert calls == (0 if judged else 2 if storm == 20 else 1)
+
+
 def test_a_storm_becomes_one_digest_that_lists_every_case(make_office, slack, a_finding) -> None:
     office = make_office(storm=5)
     for n in range(60):
@@ -949,6 +977,31 @@ def test_a_message_that_a_worse_case_left_goes_on_saying_nothing_that_is_not_so(
     office.submit(a_finding(n=1, severity="critical"))
     office.after(minutes=1)
     with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_1", reason="stop")
+    office.after(minutes=5)
+    old, new = slack.roots()
+    assert "■ Revoked" in str(new["blocks"])
+    assert "goes on in a newer message" in str(old["blocks"])
+    assert "Flagged" not in str(old)
+    assert "Revoke now" not in str(old)
+
+
+@pytest.mark.parametrize(
+    "troubles", [["garbage_after"], ["drop_after"], ["", "429:30"], ["", "500"], ["", "drop"]]
+)
+def test_nor_does_one_that_a_case_left_that_began_anew_though_slack_stumbled(
+    office, slack, a_finding, troubles
+) -> None:
+    office.submit(a_finding())
+    office.settle()
+    with office.client("maya", "responder") as maya:
+        maya.judge(a_finding().id, "false_positive", reason="fine")
+        office.settle()
+        office.clock.pass_(hours=2)
+        office.submit(a_finding(n=1, epoch=1, time=office.clock()))
+        slack.troubles.extend(troubles)
+        for _ in range(5):
+            office.after(minutes=1)
         maya.revoke("acme", "sess_1", reason="stop")
     office.after(minutes=5)
     old, new = slack.roots()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from slack_server.rates import Rates
 
 from guardian.alerting.outbox import AlertWorker
 from guardian.control.cases import outbox as case_outbox
@@ -16,10 +17,10 @@ from guardian.errors import StoreError
 from guardian.wire.principal import Principal
 
 
-def worker_of(office) -> AlertWorker:
-    """Another process's worker on the same store."""
+def worker_of(office, outbox: CaseOutbox | None = None) -> AlertWorker:
+    """Another process's worker on the same store; or another one of this process's outbox."""
     channel = office.options.open(office.clock.given)
-    outbox = CaseOutbox(office.deps, office.options.rules())
+    outbox = outbox or CaseOutbox(office.deps, office.options.rules())
     return AlertWorker(outbox, channel, metrics=office.deps.metrics, now=office.clock, jitter=lambda: 0.5)
 
 
@@ -277,6 +278,38 @@ def test_slack_down_for_hours_delays_and_loses_nothing_and_the_backlog_is_a_dige
     listed = " ".join(str(message["blocks"]) for message in slack.messages)
     assert all(f"`sess_{n:02}`" in listed for n in range(15))
     assert len(slack.roots()) <= 6, "those that were begun before it was a storm, and the digest"
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("hours", [5, 960])
+def test_after_the_clock_was_ahead_messages_follow_and_people_are_called_as_ever(
+    make_office, slack, a_finding, hours, restarted
+) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"}, escalate={"after_s": 900})
+    office.submit(a_finding("older", severity="medium"))
+    office.settle()
+    office.clock.pass_(hours=hours)
+    for session in ("acted on", "left alone"):
+        office.submit(a_finding(session, severity="critical", time=office.clock()))
+        office.settle()
+    with office.client("maya", "responder") as maya:
+        maya.judge(a_finding("older").id, "confirmed", reason="it is")
+    slack.troubles.append("500")
+    office.settle()
+    office.submit(a_finding("not heard of yet", severity="critical", time=office.clock()))
+    office.clock.pass_(hours=-hours)
+    slack.rates = Rates(office.clock.seconds)  # what counts seconds, here and at Slack, is none the wiser
+    office.worker = worker_of(office, None if restarted else office.outbox)
+    office.settle()
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "acted on", reason="stop")
+    office.after(minutes=2)
+    older, acted_on, left_alone, heard_of_since = slack.roots()
+    assert "● Confirmed" in str(older["blocks"])
+    assert "■ Revoked" in str(acted_on["blocks"])
+    office.after(minutes=14)
+    calls = [m["thread_ts"] for m in slack.messages if m.get("reply_broadcast")]
+    assert sorted(calls) == sorted([left_alone["ts"], heard_of_since["ts"]])
 
 
 def test_a_storm_that_goes_on_does_not_put_its_digest_off(make_office, slack, a_finding) -> None:

@@ -93,7 +93,7 @@ def acted(record: Mapping[str, Any]) -> bool:
     """Whether a person did something about the case, so that nobody else has to be called.
 
     What follows from an act on another session bears that person's name, but nobody looked at this case. Who
-    stops a session's agent, say, has acted on it; who gives that back has not.
+    stops a session's agent, say, has acted on it for as long as that holds; who gives that back has not.
     """
     return (
         "follows" not in record

@@ -79,7 +79,7 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
     if told is None:
         _log.error("alert_unreadable", alert=line.seq, case=key)
         return
-    finding = told.finding
+    finding, at = told.finding, min(line.at or now, now)
     about_guardian = finding.kind is Kind.CONTROL
     # only control itself may say that its news ask for an approval
     asked_for = finding.versions.get("approval") if about_guardian else None
@@ -89,10 +89,10 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
         kind="news" if about_guardian else "session",
         tenant_id=finding.tenant_id,
         session_id=asked_for or finding.session_id,
-        now=line.at or now,
+        now=at,
         purpose=purpose,
     )
-    changes = _changed_by(rows, case, finding, line.at or now, now, floor=floor)
+    changes = _changed_by(rows, case, finding, at, now, floor=floor)
     changes |= {"alert_id": line.seq, "findings": case.findings + 1, "purpose": purpose or case.purpose}
     rows.cases.change(key, **changes)
     rows.cases.happened(case, [told_by_alert(told)])
@@ -164,13 +164,15 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
     elif isinstance(session_id, str) and record.get("action") in _ENDS_REQUESTS:
         asked = rows.approvals.of_session(tenant_id, session_id, now, _UNDER)
         keys += [case_of_news(tenant_id, topic_of(each.view.id)) for each in asked]
-    subject = record.get("subject_type") in KINDS and record.get("result") in ("changed", "revoke")
+    subject = record.get("subject_type") in KINDS and record.get("result") in ("changed", "revoke", "lapsed")
     if subject and not isinstance(session_id, str):
-        field, name = f"{record['subject_type']}_id", str(record["subject_id"])
-        rows.cases.touch_under(tenant_id, field, name, now, _UNDER)
-        if acted(record):
-            at, states = datetime.fromisoformat(str(record["at"])), {*OPEN_STATES, ""}
-            rows.cases.acted_under(tenant_id, field, name, at, states)
+        kind, name, states = str(record["subject_type"]), str(record["subject_id"]), {*OPEN_STATES, ""}
+        rows.cases.touch_under(tenant_id, f"{kind}_id", name, now, _UNDER)
+        if record.get("action") in ("reinstateSubject", "lapse"):
+            rows.cases.given_back_under(tenant_id, kind, name, now, states)
+        elif acted(record):
+            at = datetime.fromisoformat(str(record["at"]))
+            rows.cases.acted_under(tenant_id, f"{kind}_id", name, at, states)
     asks = (record.get("action"), record.get("result")) == ("propose", "waits")
     asks &= record.get("target") != "permitCall"  # which has a message of its own
     for key in keys:

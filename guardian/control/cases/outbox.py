@@ -8,7 +8,7 @@ repeated under its own name until it has ended, so the channel can be asked whet
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from pydantic import TypeAdapter
@@ -51,12 +51,17 @@ class CaseOutbox:
         self._deps, self._rules = deps, replace(rules, always=rules.always | {LINE})
         self._store = deps.store
         self._in_hand, self._attempt = "", 0  # the write that was claimed last
+        self._looked_at = datetime.max.replace(tzinfo=UTC)
 
     def recover(self, before: datetime | None = None) -> int:
         with self._store.write() as rows:
             return rows.cases.recover(before)
 
     def claim(self, now: datetime) -> AlertRow | None:
+        if now < self._looked_at:  # it just started, or the clock was put back
+            with self._store.write() as rows:
+                rows.cases.put_right(now)
+        self._looked_at = now
         if go_on(self._deps, now):  # the worker comes again in a moment, and whoever else writes gets a turn
             return None
         while catch_up(self._store, now, floor=self._rules.floor):
@@ -90,9 +95,13 @@ class CaseOutbox:
             step = _STEP.validate_json(case.step or "")
             changes: CaseChanges = {"status": "due", "next_at": now, "attempts": 0, "step": None, "last_error": ""}
             match step.verb:
+                case "update" if step.leaves is not None:
+                    changes |= _left(case, step.leaves)
                 case "post" | "update":
                     left = case.place is None and reference == step.place  # it begins anew meanwhile
                     changes |= {"place": None if left else reference, "folded_into": None, "written_at": now}
+                    if step.leaves is not None:
+                        changes["step"] = _leaving(case, step, step.leaves, now).model_dump_json()
                 case "reply":
                     changes |= {"told": step.events, "replied_at": now}
                 case "escalate":
@@ -124,6 +133,8 @@ class CaseOutbox:
             changes["last_error"] = error[:500]
             moves = step.channel != self._rules.channel_for(case)
             match step.verb:
+                case "update" if step.leaves is not None:
+                    changes |= _left(case, step.leaves)
                 case "post" | "update":
                     changes["shown"] = Picture(left=step.leaves) if step.leaves else case.shown.unsure()
                     changes |= {"place": None} if moves else {"next_at": now + _PARKED_AGAIN}
@@ -205,8 +216,8 @@ class CaseOutbox:
                     step = self._step(case, verb, now, asks=asks)
                     return self._row(rows, stands, step.model_copy(update={"leaves": leaves}))
                 case Fold() if leaves is not None:  # else it would go on in a digest, and nothing say so
-                    step = self._step(case, "update", now, asks=asks)
-                    return self._row(rows, stands, step.model_copy(update={"place": leaves, "leaves": leaves}))
+                    step = _leaving(case, self._step(case, "update", now, asks=asks), leaves, now)
+                    return self._row(rows, stands, step)
                 case Fold():
                     if not fold(self._deps, self._rules, rows, case, now, crowd, stops):  # none could be listed
                         rows.cases.change(case.key, next_at=now + _PARKED_AGAIN)
@@ -268,7 +279,7 @@ class CaseOutbox:
             return None
         changes: CaseChanges = {"status": "sending", "step": step.model_dump_json(), "next_at": self._deps.clock()}
         changes |= {"attempts": case.attempts + 1, "steps": int(step.key.rpartition(":")[2])}
-        if step.verb in ("post", "update"):
+        if step.verb == "post" or (step.verb == "update" and step.leaves is None):
             # of a write that is repeated nobody knows what it showed when it arrived
             shown = Picture(case.digest) if case.attempts == 0 else case.shown.unsure()
             changes |= {"shown": shown, "channel": step.channel}
@@ -295,6 +306,18 @@ class CaseOutbox:
             events=tuple(events),
             digest=counted_in(rows, case) if case.kind == "digest" else None,
         )
+
+
+def _leaving(case: StoredCase, step: Step, place: str, now: datetime) -> Step:
+    """Once that step is made, or in its place: the message that showed the case so far says that it goes on
+    elsewhere. That is a write of its own, or a limit on it would be the end of it."""
+    next_one = {"verb": "update", "key": f"{case.key}:{case.steps + 1}", "since": now, "calls": ""}
+    return step.model_copy(update={**next_one, "place": place, "leaves": place})
+
+
+def _left(case: StoredCase, place: str) -> CaseChanges:
+    """What changes once that message says so, if Slack took that."""
+    return {"shown": Picture()} if case.shown.left == place else {}
 
 
 def _is_over(asked: ApprovalView | None, now: datetime) -> bool:

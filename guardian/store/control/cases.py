@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, inser
 
 from guardian.domain.identity import SessionKey
 from guardian.store.control.picture import Picture
-from guardian.store.control.tables import approval, case, case_event, envelope, live, session
+from guardian.store.control.sessions import says
+from guardian.store.control.tables import approval, case, case_event, envelope, ledger, live, session
 from guardian.wire.cases import CaseEvent
 
 _LONGEST = timedelta(days=2)
@@ -149,6 +150,19 @@ class CaseRows:
         mine = update(case).where(*waits, *_tied(tenant_id, field, name))
         self.connection.execute(mine.values(acted_at=at))
 
+    def given_back_under(self, tenant_id: str, kind: str, name: str, now: datetime, states: Iterable[str]) -> None:
+        """A revocation of it is over. Of sessions' cases in these states that only who made it acted on nobody has
+        any more: their time runs from now, and they are looked at; so are the digests that list them."""
+        mine = ledger.c.tenant_id == tenant_id, ledger.c.subject_type == kind, ledger.c.subject_id == name
+        by_it = exists().where(*mine, ledger.c.status == "revoked", ledger.c.at == case.c.acted_at)
+        left = case.c.state.in_([*states]), by_it, *_tied(tenant_id, f"{kind}_id", name)
+        digests = select(case.c.folded_into).where(*left, case.c.folded_into.is_not(None)).distinct()
+        for key in self.connection.execute(digests).scalars().all():
+            self.touch(key, now)
+        ready = update(case).where(*left, case.c.step.is_(None))
+        self.connection.execute(ready.values(status="due", next_at=now))
+        self.connection.execute(update(case).where(*left).values(acted_at=None, opened_at=now))
+
     def change(self, key: str, **values: Unpack[CaseChanges]) -> None:
         shown = {"shown": values["shown"].text()} if "shown" in values else {}
         self.connection.execute(update(case).where(case.c.key == key).values(**{**values, **shown}))
@@ -161,6 +175,14 @@ class CaseRows:
         wanted = select(case).where(case.c.status == "due", or_(case.c.next_at <= now, ahead))
         ordered = wanted.order_by(case.c.rank.desc(), case.c.next_at, case.c.opened_at, case.c.key)
         return [_stored(row) for row in self.connection.execute(ordered.limit(limit))]
+
+    def put_right(self, now: datetime) -> None:
+        """The clock may have been ahead: what it noted as later than now counts as now, and what is put off is
+        looked at now, for nobody knows by how much it was meant to be."""
+        for time in (case.c.opened_at, case.c.written_at, case.c.replied_at):
+            self.connection.execute(update(case).where(time > now).values({time: now}))
+        put_off = case.c.status == "due", case.c.next_at > now
+        self.connection.execute(update(case).where(*put_off).values(next_at=now))
 
     def failed(self, now: datetime) -> list[StoredCase]:
         """Those whose last write the channel did not take, and whose next try is still to come; the next first."""
