@@ -36,6 +36,7 @@ _CONNECTIONS = 15  # to a server, of one process; postgres-roles.sql says so
 _WAL_PAGES = 4000  # at which a commit checkpoints by itself although `tidy` is called; that may fail
 _NO_LOCK = "55P03"  # PostgreSQL's lock_not_available
 _NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
+_TAKES_NO_WRITES = "25006"  # PostgreSQL's read_only_sql_transaction
 _TOO_WIDE = "54000"  # PostgreSQL's program_limit_exceeded: a key is wider than an index holds
 _ABANDONED = "SET LOCAL idle_in_transaction_session_timeout = '60s'"
 """Far beyond what a transaction waits for a decision point between two statements."""
@@ -227,6 +228,12 @@ def _server(target: URL) -> Engine:
             cursor.execute("SET TIME ZONE 'UTC'")
             cursor.execute(f"SET lock_timeout = {_BUSY_MS}")
         connection.commit()
+
+    @event.listens_for(engine, "handle_error")
+    def elsewhere(context: ExceptionContext) -> None:
+        # After a switch-over a kept connection may lie at what is a standby now: all of them are opened anew.
+        if getattr(context.original_exception, "sqlstate", None) == _TAKES_NO_WRITES:
+            context.is_disconnect = True
 
     return engine
 

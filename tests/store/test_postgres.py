@@ -137,6 +137,30 @@ def test_connections_are_kept_for_the_next_requests_as_many_as_the_example_says(
     engine.dispose()
 
 
+def test_a_server_that_took_no_writes_and_is_followed_by_one_that_does_is_left_behind(
+    server: str, postgres: str
+) -> None:
+    import psycopg
+
+    name = re.findall(r"/(d\w+)\?", postgres)[0]
+
+    def set_read_only(*, to: str) -> None:  # of the sessions that begin from now on, as if the name led elsewhere
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {to}")
+
+    set_read_only(to="on")
+    engine = open_engine(postgres)
+    with engine.connect(), engine.connect():
+        pass  # two connections are kept
+    set_read_only(to="off")
+    with pytest.raises(StoreError, match="read-only transaction"), writing(engine) as connection:
+        connection.execute(text("CREATE TABLE t (a int)"))
+    with writing(engine) as connection, reading(engine) as beside:
+        connection.execute(text("CREATE TABLE t (a int)"))
+        assert beside.execute(text("SHOW default_transaction_read_only")).scalar_one() == "off"
+    engine.dispose()
+
+
 def test_the_readme_names_the_postgresql_that_the_tests_run_on(server: str) -> None:
     import psycopg
 
