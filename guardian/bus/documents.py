@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from gzip import BadGzipFile
 
-from guardian.bus.file import BATCH_BYTES, MAX_LINE, FileConsumer, depth_of
+from guardian.bus.file import MAX_LINE, FileConsumer, depth_of
+from guardian.bus.port import BATCH_BYTES
 from guardian.domain.record import Place, Record
 from guardian.telemetry import logger
 

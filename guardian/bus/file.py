@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
+from guardian.bus.port import BATCH_BYTES
 from guardian.domain.record import MAX_RECORD, Place, Record
 from guardian.errors import BusError, ConfigurationError
 from guardian.telemetry import logger
@@ -28,9 +29,6 @@ _log = logger("bus")
 MAX_LINE = MAX_RECORD + 1
 """The most of one line that is held in memory. The rest is skipped, and the source refuses what is left: it is one
 byte more than a record may have."""
-BATCH_BYTES = 8 * 1024 * 1024
-"""A poll that holds so much takes no further line."""
-
 _GZIP = b"\x1f\x8b"
 _SKIP = 1024 * 1024
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')

@@ -18,7 +18,7 @@ from kafka.structs import MemberState
 from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka_ends import ANSWER_MS, BOUNDS_MS, LEADERLESS, fetched_ends, listed_bounds
 from guardian.bus.kafka_following import Following
-from guardian.bus.kafka_headers import read_any_name
+from guardian.bus.kafka_reading import bound_reading
 from guardian.bus.kafka_rebalance import TAKEN_AWAY, Notes, listener, place_of
 from guardian.bus.kafka_settings import REFUSALS, KafkaSettings, bus_error
 from guardian.bus.kafka_tls import expect_tls, tls_context
@@ -36,7 +36,7 @@ class KafkaConsumer:
     """One member of a consumer group."""
 
     def __init__(self, settings: KafkaSettings, topics: Sequence[str], *, group: str = "guardian") -> None:
-        read_any_name()
+        bound_reading()
         self._settings = settings
         self._topics = list(topics)
         self._group = group
@@ -102,8 +102,12 @@ class KafkaConsumer:
                 f"kafka.assignor: {self._settings.assignor}; set the same one everywhere, or stop that member "
                 f"(`kafka-consumer-groups.sh --describe --members --group {self._group}` names it)"
             ) from error
+        except CorruptRecordError as error:  # the client never gets past it by itself
+            told = " ".join(" ".join(map(str, error.args)).split())[:300]
+            way_out = "as config/README.md says under 'A record of the topic cannot be read at all'"
+            raise BusError(f"kafka: {told}; if it stays, go on behind it {way_out}") from error
         except KafkaError as error:
-            raise bus_error(f"poll failed{self._where(error)}", error) from error
+            raise bus_error("poll failed", error) from error
         return [
             _record(message)
             for partition, messages in batch.items()
@@ -193,17 +197,6 @@ class KafkaConsumer:
                 client.close(autocommit=False, timeout_ms=2000)
             except KafkaError as error:
                 _log.warning("consumer closed uncleanly", error=str(error))
-
-    def _where(self, error: KafkaError) -> str:
-        """For a record that cannot be read: where it lies. The client never gets past it by itself."""
-        if not isinstance(error, CorruptRecordError):
-            return ""
-        client, places = self._started(), sorted(self._held(self._sought))
-        try:
-            at = [f"{each} at {client.position(TopicPartition(*each), timeout_ms=ANSWER_MS)}" for each in places]
-        except KafkaError:
-            return ""
-        return f" on the next record of {' or '.join(at)}; if it stays, delete the records up to it from the topic"
 
     def _patience_ms(self, timeout_s: float) -> int:
         """How long to poll. The client drops a join that completes while nobody polls and begins it again, so

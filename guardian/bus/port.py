@@ -6,6 +6,9 @@ from typing import Protocol
 
 from guardian.domain.record import Place, Record
 
+BATCH_BYTES = 8 * 1024 * 1024
+"""A poll that holds so much takes no further record."""
+
 
 class Consumer(Protocol):
     """Reads records; remembers no offsets of its own: the store's are the truth.
