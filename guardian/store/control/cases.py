@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, inser
 
 from guardian.domain.identity import SessionKey
 from guardian.store.control.picture import Picture
-from guardian.store.control.sessions import says
 from guardian.store.control.tables import approval, case, case_event, envelope, ledger, live, session
 from guardian.wire.cases import CaseEvent
 
