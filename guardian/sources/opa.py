@@ -249,8 +249,8 @@ def _names(told: Mapping[str, Any], *, checked: bool) -> dict[str, Any]:
 def _verdict(
     entry: Mapping[str, Any], path: str, pointers: tuple[str, ...]
 ) -> tuple[Effect, str, tuple[str, ...], tuple[str, ...]]:
-    """Effect, reason, policies, and what was masked of it. An undefined result is a deny, as it is in OPA, but for
-    the rule `deny`."""
+    """Effect, reason, policies, and what is not known of it. An undefined result is a deny, as it is in OPA, but
+    for the rule `deny`. A package's empty `deny` allows a call only where nobody reads an `allow` beside it."""
     if entry.get("error"):
         return "deny", "the policy failed", (), ()
     result = entry.get("mapped_result", entry.get("result"))
@@ -258,7 +258,8 @@ def _verdict(
     if result is None and any(each.startswith("/result") for each in pointers):
         return "allow", "", (), ("decision",)
     if isinstance(result, Mapping) and not (of_denial and not {*_VERDICTS, *_DENIALS} & result.keys()):
-        return (*_of_parts(result), ())
+        effect, why, policies = _of_parts(result)
+        return effect, why, policies, () if effect == "deny" or of_denial or _says(result) else ("decision",)
     if of_denial:
         return (*_denial(result, "result"), (), ())
     if result is None:
@@ -282,6 +283,12 @@ def _of_parts(result: Mapping[str, Any]) -> tuple[Effect, str, tuple[str, ...]]:
     if isinstance(result[name], Mapping):  # {"result": {"allow": …}}
         return _of_parts(result[name])
     return effect_of(result[name], f"result.{name}"), why, policies
+
+
+def _says(result: Mapping[str, Any]) -> bool:
+    """Whether it says what is allowed, and not only what speaks against it."""
+    name = next((name for name in _VERDICTS if name in result), None)
+    return name is not None and (not isinstance(result[name], Mapping) or _says(result[name]))
 
 
 def _denial(said: Any, path: str) -> tuple[Effect, str]:

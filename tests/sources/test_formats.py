@@ -110,6 +110,25 @@ def test_what_a_denial_of_opa_names_is_denied_and_an_empty_one_is_none(
     assert (event.decision.effect, event.decision.reason) == (effect, reason)
 
 
+@pytest.mark.parametrize(
+    ("path", "result", "unknown"),
+    [
+        ("mcp", {"deny": []}, True), ("mcp", {"denied": False}, True), ("mcp", {"result": {"deny": []}}, True),
+        ("mcp", {"deny": ["no"]}, False), ("mcp", {"allow": True, "deny": []}, False),
+        ("mcp", {"result": {"allow": True, "deny": []}}, False), ("mcp/deny", {"deny": []}, False),
+        ("mcp/deny", [], False),
+    ],
+)  # fmt: skip
+def test_of_a_package_that_says_only_that_nothing_is_denied_the_decision_is_missing(
+    path, result, unknown, make_reader, decisions
+):
+    """Its `allow` may be undefined, and whoever reads that refused the call."""
+    body = {"decision_id": "d", "path": path, "input": {"tool": "x", "session": "s"}, "result": result,
+            "timestamp": "2026-11-24T22:07:16Z"}  # fmt: skip
+    (event,) = decisions(make_reader("opa", Completion(gateway="g", tenant="acme")), body)
+    assert ("decision" in event.features_missing) is unknown
+
+
 def test_a_denial_of_opa_that_is_neither_is_refused(make_reader, told):
     body = {"decision_id": "d", "labels": {"id": "b"}, "input": {"tool": "x", "session": "s"}, "path": "mcp/deny",
             "timestamp": "2026-11-24T22:07:19Z", "result": 7}  # fmt: skip
