@@ -47,6 +47,8 @@ PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "server": (("resource", "properties", "server"), ("context", "server")),
 }  # fmt: skip
 """Where a request may say what, the place that counts first."""
+_STOPS: Mapping[str, bool] = {"deny_on_first_deny": False, "permit_on_first_permit": True}
+"""Which decision ends a batch early, by its semantic."""
 
 
 @dataclass(frozen=True)
@@ -217,9 +219,13 @@ def write_sarc(event: DecisionEvent) -> dict[str, Any]:
 
 
 def _each(body: Mapping[str, Any], batch: list[Any], answers: list[Any]) -> Iterator[dict[str, Any]]:
-    """One entry per evaluation, with the request's own fields as defaults. Unanswered ones were never decided."""
+    """One entry per evaluation, with the request's own fields as defaults. Those after the one that stopped it
+    were never decided; where another is not answered, the record is damaged or cut off."""
     whole = {name: value for name, value in body["request"].items() if name not in ("evaluations", "options")}
-    for number, (part, answer) in enumerate(zip(batch, answers, strict=False)):
+    last = _STOPS.get(str(at(body, "request", "options", "evaluations_semantic")))
+    stopped = last is not None and answers != [] and at(answers[-1], "decision") is last
+    for number, part in enumerate(batch[: len(answers)] if stopped else batch):
+        answer = answers[number] if number < len(answers) else {}
         own = part if isinstance(part, Mapping) else {}
         request_id = text(body.get("id"))
         yield {

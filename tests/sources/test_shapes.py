@@ -335,6 +335,38 @@ def test_a_conversation_that_an_mcp_line_names_is_one_where_it_names_no_session(
     assert (event.key.session_id, event.origin.session_from) == ("s-1", "gateway")
 
 
+@pytest.mark.parametrize(
+    ("semantic", "answers", "unanswered"),
+    [
+        (None, [True, False, True], 0),
+        (None, [True, False], 1),
+        (None, [], 3),
+        ("execute_all", [False], 2),
+        ("deny_on_first_deny", [True, False], 0),
+        ("deny_on_first_deny", [True, True], 1),
+        ("deny_on_first_deny", [], 3),
+        ("permit_on_first_permit", [True], 0),
+        ("permit_on_first_permit", [False], 2),
+        ("of another year", [True], 2),
+    ],
+)
+def test_an_evaluation_without_an_answer_is_refused_unless_one_before_it_ended_the_batch(
+    semantic, answers, unanswered, make_reader, told
+):
+    options = {"options": {"evaluations_semantic": semantic}} if semantic else {}
+    request = {"subject": {"type": "user", "id": "maya"}, "resource": {"type": "account", "id": "7"},
+               "context": {"session_id": "s-1"}, **options,
+               "evaluations": [{"action": {"name": f"pay_{n}"}} for n in range(3)]}  # fmt: skip
+    response = {"evaluations": [{"decision": each} for each in answers]}
+    found = told(make_reader("authzen", MINE), {"request": request, "response": response, "time": WHEN})
+    calls = [each.event for each in found if isinstance(each, Told)]
+    assert [each.action.tool for each in calls] == [f"pay_{n}" for n in range(len(answers))]
+    assert [each.decision.effect == "allow" for each in calls] == answers
+    refused = [each for each in found if isinstance(each, DecodeError)]
+    assert [(each.code, each.session_id) for each in refused] == [("invalid", "s-1")] * unanswered
+    assert all(each.reason.startswith("response.decision: expected true or false") for each in refused)
+
+
 @pytest.mark.parametrize("answer", [{"decision": True}, {}, {"evaluations": {}}])
 def test_a_batch_that_was_answered_in_one_is_refused_rather_than_left_out(answer, make_reader, told):
     request = {"subject": {"type": "user", "id": "maya"}, "evaluations": [{"action": {"name": "pay"}}]}
