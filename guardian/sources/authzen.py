@@ -130,9 +130,8 @@ def sarc(
     name = text(at(action, "name") if isinstance(action, Mapping) else action)
     call = name == CALL
     tool = tool_of(at(resource, "id"), f"{path}resource.id") if call else tool_of(name, f"{path}action.name")
-    who = text(at(subject, "id") if isinstance(subject, Mapping) else subject)
+    session, who = _asking(subject)
     type_ = str(at(subject, "type")).lower()
-    session, who = (who, None) if type_ == "session" else (None, who)  # as advice is asked
     machine = type_ in ("agent", "client", "workload", "service")
     user = first(context.get("user"), at(context, "user", "id"), at(subject, "properties", "delegator"), user)
     acts = type_ not in ("user", "identity") and user is not None and user != who
@@ -155,6 +154,12 @@ def sarc(
         "envelope": mapping(context.get("envelope"), f"{path}context.envelope"),
         "envelope_jws": text(context.get("envelope_jws")),
     }  # fmt: skip
+
+
+def _asking(subject: Any) -> tuple[str | None, str | None]:
+    """The session, where the subject is one, as advice is asked for; else who it is."""
+    who = text(at(subject, "id") if isinstance(subject, Mapping) else subject)
+    return (who, None) if str(at(subject, "type")).lower() == "session" else (None, who)
 
 
 def action_of(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,7 +191,8 @@ def _named(error: DecodeError, entry: Mapping[str, Any]) -> DecodeError:
     tenant = first(at(context, "tenant_id"), at(context, "tenant"), at(request, "subject", "properties", "tenant"),
                    at(context, "envelope", "tenant_id"))  # fmt: skip
     session = first(at(context, "session_id"), at(context, "session"), at(context, "session", "id"),
-                    at(context, "envelope", "session_id"), at(context, "sid"), at(context, "jti"))  # fmt: skip
+                    _asking(request.get("subject"))[0], at(context, "envelope", "session_id"), at(context, "sid"),
+                    at(context, "jti"))  # fmt: skip
     gateway = name_of(first(entry.get("gateway"), entry.get("pep")))
     return DecodeError(
         error.code, error.reason, tenant_id=name_of(tenant), session_id=name_of(known_as(session)), gateway=gateway

@@ -104,6 +104,12 @@ def test_a_subject_that_is_a_session_is_one_as_where_advice_is_asked(make_reader
     assert (event.envelope.session_id, event.envelope.delegator_id) == ("sess_alice", "-")
 
 
+def test_and_what_cannot_be_read_is_told_of_it(make_reader, told):
+    subject = {"type": "Session", "id": "sess_mallory"}
+    (refused,) = told(make_reader("authzen"), authzen({"envelope": ALICES}, subject) | {"decision": 7})
+    assert (refused.code, refused.session_id) == ("invalid", "sess_mallory")
+
+
 def test_what_cannot_be_read_is_told_of_the_gateways_session(make_reader, told):
     context = {**MALLORYS, "tenant_id": "acme", "envelope": ALICES}
     (refused,) = told(make_reader("authzen"), authzen(context, "mallory", resource={"type": "tool"}))
