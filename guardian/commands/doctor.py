@@ -186,7 +186,7 @@ def _policy(settings: Settings) -> str:
         close_point(point)
     if said.errors:
         raise Unwell(
-            f"the decision point gives no answer: {said.errors[0]}",
+            f"the decision point gives no answer: {(said.causes or said.errors)[0]}",
             "start it, or mend policy.options; until it answers, what guardian asks for is denied (gateways' lists"
             " go on for policy.options.grace_s)",
         )

@@ -41,7 +41,9 @@ def ask(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
     answered = "deny" if not decision.allowed else "bridged" if decision.instead_of else "allow"
     outcome = "error" if decision.errors else answered
     deps.metrics.add("guardian_policy_decisions_total", action=request.action, decision=outcome)
-    deps.outage.heard(decision.errors or decision.instead_of, deps.clock())
+    causes = decision.causes or decision.errors or decision.instead_of
+    if deps.outage.heard(causes, deps.clock()):
+        _log.error("policy_undecided", action=request.action, causes=[cause[:300] for cause in causes])
     return decision
 
 

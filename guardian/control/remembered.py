@@ -7,6 +7,7 @@ from threading import Lock
 from typing import NamedTuple
 
 _UNTOLD = 10
+_LOGGED_EVERY = timedelta(minutes=1)
 
 
 class Turn(NamedTuple):
@@ -28,20 +29,26 @@ class DecisionPointWatch:
     quiet: timedelta = timedelta(minutes=5)
     _since: datetime | None = None
     _failed: datetime | None = None
+    _logged: datetime | None = None
     _untold: list[Turn] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def heard(self, errors: tuple[str, ...], now: datetime) -> None:
-        """Take note of one answer; with errors it was none."""
+    def heard(self, errors: tuple[str, ...], now: datetime) -> bool:
+        """Take note of one answer; with errors it was none. Returns whether to log that: everybody asks, so once a
+        minute."""
         with self._lock:
             if errors:
                 self._failed = now
                 if self._since is None:
                     self._since = now
                     self._turn(Turn(True, now, "; ".join(errors)[:500]))
+                if self._logged is None or abs(now - self._logged) >= _LOGGED_EVERY:
+                    self._logged = now
+                    return True
             elif self._since is not None and self._failed is not None and now - self._failed >= self.quiet:
                 self._turn(Turn(False, self._since))
                 self._since = None
+        return False
 
     def untold(self) -> tuple[Turn, ...]:
         with self._lock:

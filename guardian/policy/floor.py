@@ -33,11 +33,13 @@ class Floor:
             if not (said.allowed or said.policy_ids or said.errors):
                 reasons[f"{side}:{SILENT}"] = "no policy permits it"
         errors = tuple(f"{side}: {error}" for side, said in sides.items() for error in said.errors)
+        causes = tuple(f"{side}: {cause}" for side, said in sides.items() for cause in said.causes or said.errors)
         return PolicyDecision(
             allowed,
             policy_ids=tuple(sorted(reasons)),
             reasons=reasons,
             errors=errors,
+            causes=causes,
             instead_of=sides["external"].instead_of,
             version=f"{sides['external'].version} over {sides['floor'].version}",
         )

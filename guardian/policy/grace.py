@@ -52,12 +52,12 @@ class Grace:
                     self._permits.popitem(last=False)
 
     def instead_of(self, none: PolicyDecision, request: PolicyRequest, version: str) -> PolicyDecision:
-        """The last permit, with the errors of `none` beside it; `none` itself where no permit stands."""
+        """The last permit, with the causes of `none` beside it; `none` itself where no permit stands."""
         with self._turn:
             permit = self._permits.get(_question(request))
         if permit is None or permit.version != version or self._clock() - permit.at >= self._seconds:
             return none
-        return replace(permit.said, instead_of=none.errors)
+        return replace(permit.said, instead_of=none.causes)
 
 
 def _question(request: PolicyRequest) -> _Question | None:

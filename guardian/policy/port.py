@@ -197,8 +197,9 @@ class PolicyDecision:
     `policy_ids` are those that decided, sorted; empty with a denial means that nothing permits it.
     `reasons` maps each of them to its own sentence; where none permits the monitor's revocation, control adds
     `evidence`, what policy was shown of it. `version` names the policies that gave this very answer, for
-    another set may be in force a moment later; empty where nobody was asked. `instead_of` are the errors of a
-    decision point that gives no answer, where an earlier permit of its own stands in (`grace`).
+    another set may be in force a moment later; empty where nobody was asked. `causes` are the errors with what
+    only operators are told, as where the decision point is; empty where that is nothing more. `instead_of` are
+    those of a decision point that gives no answer, where an earlier permit of its own stands in (`grace`).
     """
 
     allowed: bool
@@ -206,6 +207,7 @@ class PolicyDecision:
     reasons: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     version: str = ""
+    causes: tuple[str, ...] = ()
     instead_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

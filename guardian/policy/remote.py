@@ -82,8 +82,10 @@ class RemotePoint(ABC):
         try:
             said = self._said(request)
         except NoAnswer as trouble:
-            said = PolicyDecision(False, errors=(f"{self._name} at {self.url} {trouble}",))
-            if isinstance(trouble, Away):
+            away = isinstance(trouble, Away)
+            told = f"{self._name} gave no answer{' in time' if away else ' that counts'}"
+            said = PolicyDecision(False, errors=(told,), causes=(f"{self._name} at {self.url} {trouble}",))
+            if away:
                 return self._grace.instead_of(said, request, self.version)
         self._grace.heard(request, said, said.version or self.version, asked=asked)
         return said

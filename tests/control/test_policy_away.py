@@ -1,6 +1,7 @@
 """A decision point that is slow, gone, wrong or lying ends in a flag, and people hear of it."""
 
 import contextlib
+import json
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from serving import Reply, answering
+from structlog.testing import capture_logs
 from whole_store import alert_states, ledger_entries
 
 from guardian.control.news import spread, tell_of_decision_point
@@ -200,6 +202,30 @@ def test_a_decision_point_that_fails_now_and_then_is_one_outage(enforced, pdp, a
     enforced.clock.pass_(minutes=5)
     enforced.call("GET", "/metrics", "metrics", "*")
     assert told(enforced) == [AWAY, BACK]
+
+
+def test_only_operators_hear_where_the_decision_point_is_and_the_log_once_a_minute(
+    make_stage, policies, a_finding, hard
+):
+    point = AuthzenPoint(url="http://127.0.0.1:9/pdp", rest_s=0, clock=lambda: 0.0, new_id=lambda: "1")
+    stage = make_stage(pdp=Floor(point, policies), default_mode="enforce")
+    with capture_logs() as lines:
+        refused = stage.call("GET", "/v1/findings", "analyst")
+        flagged = stage.submit(a_finding(breaches=hard))
+        for _ in range(2):
+            stage.clock.pass_(seconds=30)
+            stage.call("GET", "/v1/findings", "analyst")
+    assert refused.json()["detail"].endswith("counts as no: external: the AuthZEN PDP gave no answer in time")
+    outcome = flagged.json()
+    assert "the AuthZEN PDP gave no answer in time" in outcome["note"]
+    assert "127.0.0.1" not in json.dumps([refused.json(), outcome["note"], outcome["policy_errors"]])
+    logged = [line["causes"][0] for line in lines if line["event"] == "policy_undecided"]
+    assert [cause.startswith("external: the AuthZEN PDP at http://127.0.0.1:9/pdp ") for cause in logged] == [
+        True
+    ] * 2
+    with stage.deps.store.read() as rows:
+        [news] = [each.view.finding for each in rows.findings.page({"guardian"}, limit=9, kind="control")]
+    assert logged[0] in news.reasons[0].text
 
 
 def test_news_that_could_not_be_stored_are_told_later(enforced, pdp, a_finding):

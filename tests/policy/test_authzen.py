@@ -106,7 +106,7 @@ def test_a_permit_under_obligations_is_no_permit(answering, auto_revoke, obligat
     point, _ = answering({"decision": True, "context": {"obligations": obligations}})
     decision = point.decide(auto_revoke)
     assert not decision.allowed
-    assert "obligations" in decision.errors[0]
+    assert "obligations" in decision.causes[0]
 
 
 def test_a_denial_with_obligations_stays_a_plain_denial(answering, auto_revoke):

@@ -88,6 +88,13 @@ def test_an_error_of_either_is_an_error(broken):
     assert decision.errors == (f"{broken}: no answer",)
 
 
+def test_what_only_operators_are_told_stays_apart_from_the_errors():
+    away = PolicyDecision(False, errors=("gave no answer",), causes=("at 10.1.2.3 gave no answer",))
+    decision = Floor(Says(away), Says(PolicyError("broken"))).decide(REQUEST)
+    assert decision.errors == ("floor: broken", "external: gave no answer")
+    assert decision.causes == ("floor: broken", "external: at 10.1.2.3 gave no answer")
+
+
 def test_the_version_names_both():
     assert (
         Floor(Says(PolicyDecision(True), "opa x"), Says(PolicyDecision(True), "cafe")).version == "opa x over cafe"

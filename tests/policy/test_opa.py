@@ -97,7 +97,7 @@ def test_more_policies_than_anybody_reads_are_an_error(serve, numbered, auto_rev
     told = {"allow": True, "policy_ids": [f"p{n}" for n in range(33)]}
     pdp = serve(lambda _: Reply({"result": told}))
     point = OpaPoint(url=pdp.url, clock=time.monotonic, new_id=numbered, timeout_s=10.0)
-    assert "33 policies" in point.decide(auto_revoke).errors[0]
+    assert "33 policies" in point.decide(auto_revoke).causes[0]
 
 
 @pytest.mark.parametrize("path", ["", "/guardian", "guardian/", "a/../b", "a?b", "a b", "ü"])
