@@ -25,6 +25,7 @@ from guardian.domain.signal import (
     marks,
 )
 from guardian.signals.envelopes import reissue
+from guardian.signals.envelopes.comparing import bounded
 from guardian.signals.envelopes.narrowing import Delegation, Widening, in_one_spelling
 from guardian.signals.options import known, within
 from guardian.signals.port import SignalFold, State
@@ -40,6 +41,7 @@ _RULES = {
     "changed_delegator": (1.0, "Child session acts for another person than its parent"),
     "copied_authority": (0.7, "Child session kept its parent's full authority"),
     "kept_tools": (0.6, "Child session kept tools that its own purpose does not name"),
+    "wider_unclear": (0.1, "Child session holds more than is compared with its parent"),
     "chain_too_deep": (0.9, "Too many sessions delegated one to the next"),
     "delegation_cycle": (1.0, "Session is its own ancestor"),
     "parent_unknown": (0.4, "Nobody knows its parent session"),
@@ -81,6 +83,7 @@ class DelegationWidening(SignalFold):
         "kept_tools",
         "parent_unknown",
         "wider_purpose",
+        "wider_unclear",
         "reissued_expiry",
         "reissued_unclear",
     )
@@ -108,7 +111,10 @@ class DelegationWidening(SignalFold):
         first, told = state["first"], state.get("told", {})
         if not seen.event.has_envelope:  # the one that comes later is the first, not a re-issue
             return state, Signal(self.name, 0.0, "missing: no envelope is known for this session", silent=True)
-        found = [*self._chain(seen), *self._parent(seen)]
+        with bounded() as comparisons:
+            found = [*self._chain(seen), *self._parent(seen)]
+        if comparisons.spent:
+            found.append(Widening("wider_unclear", "it holds more than is compared with its parent's envelope"))
         if first is not None:
             found += reissue.growth(first, seen)
         acted = seen.signature != "invalid" and seen.event.decision.effect != "deny"

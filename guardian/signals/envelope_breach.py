@@ -15,13 +15,14 @@ allowed calls only, by what came back where that is known.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 from typing import ClassVar
 
 from guardian.domain.signal import Breach, Observation, Signal, joined, marks
 from guardian.domain.strict_json import canonical_json
 from guardian.errors import ConfigurationError
 from guardian.signals.envelopes import rules
+from guardian.signals.envelopes.comparing import bounded
 from guardian.signals.envelopes.doubts import Doubts
 from guardian.signals.envelopes.limits import Limits
 from guardian.signals.envelopes.ownership import ownership
@@ -98,23 +99,25 @@ class EnvelopeBreach(SignalFold):
         event, envelope = seen.event, seen.event.envelope
         constraints = read(envelope.resource_constraints, seen.redacted, self._bounded)
         action, documents = unfolded(comparable(seen))
-        limits = Limits(constraints, seen, action)
-        found = [
-            *rules.identity(seen, self.leeway_seconds),
-            *rules.tools(envelope, event.action.tool),
-            *ownership(seen, action, self.tenants),
-            *rules.resources(constraints, action),
-            *rules.data_classes(constraints, event.data_classes, action),
-            *limits.per_call(self.summed),
-            *limits.per_session(state["sums"], self.summed),
-        ]
-        if action.cut:  # without constraints too they may name another tenant or session
+        limits, doubts = Limits(constraints, seen, action), Doubts(constraints, seen, action)
+        with bounded() as comparisons:
+            found = [
+                *rules.identity(seen, self.leeway_seconds),
+                *rules.tools(envelope, event.action.tool),
+                *ownership(seen, action, self.tenants),
+                *rules.resources(constraints, action),
+                *rules.data_classes(constraints, event.data_classes, action),
+                *limits.per_call(self.summed),
+                *limits.per_session(state["sums"], self.summed),
+            ]
+            unsure = chain(doubts.told(), rules.in_documents(seen, constraints, documents, self.tenants))
+            doubt = next(unsure, None)
+        if action.cut or comparisons.spent:  # without constraints too they may name another tenant or session
             name = "arguments_cut" if constraints.spelt else "arguments_unchecked"
             about = marks([canonical_json(event.action.model_dump(include={"arguments", "resource"}))])
             found.append(Breach(name, "the arguments hold more than is looked at", False, about))
-        doubts = Doubts(constraints, seen, action)
-        unsure = chain(doubts.told(), rules.in_documents(seen, constraints, documents, self.tenants))
-        found += [Breach("arguments_unchecked", doubt, False) for doubt in islice(unsure, 1)]
+        if doubt is not None:
+            found.append(Breach("arguments_unchecked", doubt, False))
         signal = self._broken(seen, found) if found else self._kept(seen, constraints, doubts)
         for breach in rules.unsigned(seen):  # told, and no evidence
             reason, told = f"{signal.reason}; {breach.detail}", (*signal.breaches, breach)
@@ -125,8 +128,8 @@ class EnvelopeBreach(SignalFold):
     def _bounded(self) -> Mapping[str, tuple[str, ...]]:
         """The mapping as `Constraints` has it."""
         found: dict[str, tuple[str, ...]] = {}
-        for key, bounded in self.mapping.items():
-            found[bare(key)] = (*found.get(bare(key), ()), *map(canonical, bounded))
+        for key, others in self.mapping.items():
+            found[bare(key)] = (*found.get(bare(key), ()), *map(canonical, others))
         return found
 
     def _broken(self, seen: Observation, found: list[Breach]) -> Signal:

@@ -13,6 +13,7 @@ from guardian.domain.event import Origin
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus
 from guardian.errors import ConfigurationError
 from guardian.signals.delegation_widening import WEIGHTS, DelegationWidening
+from guardian.signals.envelopes import comparing
 
 Observe = Callable[..., Observation]
 Breaches = Callable[..., dict[str, bool]]
@@ -781,6 +782,26 @@ def test_long_lists_of_tools_are_not_compared_each_with_each(
         return cost(judge)
 
     assert judging(8_000) < 24 * judging(1_000), "eight times as many"
+
+
+@pytest.mark.parametrize("where", ["allowed_tools", "paths", "denied_paths", "data_classes"])
+def test_more_than_is_compared_with_an_envelope_is_told_and_proves_nothing(
+    child: Any, observe: Observe, breaches: Breaches, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Each with each would be hours in the record of a megabyte, at every call."""
+    monkeypatch.setattr(comparing, "MOST", 100)
+    granted, held = [f"*a{n}b*" for n in range(11)], [f"*x{n}y*" for n in range(11)]
+
+    def bounds(listed: list[str]) -> dict[str, Any]:
+        return {where: listed} if where == "allowed_tools" else {"resource_constraints": {where: listed}}
+
+    narrowed = child(parent=bounds(granted), **bounds(held))
+    reissued = [observe(**{f"envelope__{k}": v for k, v in bounds(each).items()}) for each in (granted, held)]
+    assert breaches(DelegationWidening(), narrowed)["wider_unclear"] is False
+    assert breaches(DelegationWidening(), *reissued)["reissued_unclear"] is False
+    monkeypatch.undo()
+    assert "wider_unclear" not in breaches(DelegationWidening(), narrowed)
+    assert "reissued_unclear" not in breaches(DelegationWidening(), *reissued)
 
 
 def test_a_denied_call_lowers_the_force_of_what_is_named(child: Any, folded: Any) -> None:

@@ -13,7 +13,7 @@ from guardian.domain.signal import Observation, ParentFact, ParentStatus
 from guardian.errors import ConfigurationError
 from guardian.response.hearing import hear
 from guardian.signals.envelope_breach import EnvelopeBreach
-from guardian.signals.envelopes import rules
+from guardian.signals.envelopes import comparing, rules
 from guardian.signals.envelopes.ownership import named_sessions, ownership
 from guardian.signals.words.constraints import read
 from guardian.signals.words.leaves import comparable, touched
@@ -808,6 +808,38 @@ def test_a_long_list_is_compared_with_many_wildcards_at_once(
         breaches(EnvelopeBreach(), observe(envelope__resource_constraints=allowed, action__arguments=told))
         == found
     )
+
+
+WILD = [f"*{n}*z" for n in range(11)]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "odd", "found"),
+    [
+        ({"contract_ids": WILD}, 0, {**OUTSIDE, "arguments_cut": False}),
+        ({"contract_ids": WILD}, 9, {"arguments_cut": False}),
+        ({"denied_contract_ids": WILD}, 0, {**OUTSIDE, "arguments_cut": False}),
+        ({"denied_contract_ids": WILD}, 9, {"arguments_cut": False}),
+    ],
+)
+def test_more_values_times_wildcards_than_are_compared_are_told_beside_what_was_found(
+    observe: Observe,
+    breaches: Breaches,
+    monkeypatch: pytest.MonkeyPatch,
+    bounds: dict[str, list[str]],
+    odd: int,
+    found: dict[str, bool],
+) -> None:
+    """Whoever writes a record chooses both, and could stop the monitor with one of 40 kB."""
+    monkeypatch.setattr(comparing, "MOST", 100)
+    inside, outside = ("{n}z", "{n}x") if "contract_ids" in bounds else ("{n}x", "{n}z")
+    told = [(outside if n == odd else inside).format(n=n) for n in range(10)]
+    seen = observe(
+        envelope__resource_constraints=bounds, action__arguments={"contract_id": told}, action__resource=None
+    )
+    assert breaches(EnvelopeBreach(), seen) == found
+    monkeypatch.undo()
+    assert breaches(EnvelopeBreach(), seen) == OUTSIDE
 
 
 DOCS, WEB = ["docs/acme/*"], ["https://a.example/docs/*"]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from guardian.domain.wildcards import covers
+from guardian.signals.envelopes.comparing import spend
 from guardian.signals.words.constraints import text
 from guardian.signals.words.identifiers import ADDRESS, as_uuid, folded
 from guardian.signals.words.listing import AROUND, ELSEWHERE, SEVERAL, listed
@@ -48,6 +49,8 @@ _RECIPIENT = re.compile(r'(?:"[^"]*"|[^,;"])+')
 _SIGNS = "_-:."
 _CODE_CHARS = 3
 _SPELT_CHARS = 512
+_READ_CHARS = 64
+"""To read so much of a text for what it lists takes as long as to compare it with a wildcard."""
 
 
 def admits(allowed: frozenset[str], value: object, name: str = "") -> bool:
@@ -139,7 +142,7 @@ def _is_host(allowed: frozenset[str], said: str) -> bool:
 def _strange(allowed: frozenset[str], said: str) -> Iterator[str]:
     """Of the words of a text, those that may be identifiers of a wildcard's kind and are not admitted."""
     words = _each(said)
-    kinds = [entry for entry in _wild(allowed) if _NAMES.fullmatch(entry)] if len(words) > 1 else []
+    kinds = [entry for entry, _, _ in _wild(allowed) if _NAMES.fullmatch(entry)] if len(words) > 1 else []
     others = (one for one in words if kinds and not _admits_spelt(allowed, one))
     return (one for one in others if any(_joined(entry, [one]) for entry in kinds))
 
@@ -171,7 +174,10 @@ def _canonical(listed: frozenset[str]) -> frozenset[str]:
 
 def _admits_spelt(allowed: frozenset[str], said: str) -> bool:
     """As it stands, or else in its one spelling."""
-    return _admits(allowed, said) or (len(said) <= _SPELT_CHARS and _admits(_all_spelt(allowed), spelt(said)))
+    if _admits(allowed, said):
+        return True
+    told, one = (_all_spelt(allowed), spelt(said)) if len(said) <= _SPELT_CHARS else (allowed, said)
+    return (one != said or told != allowed) and _admits(told, one)
 
 
 def spelt(said: str) -> str:
@@ -191,20 +197,32 @@ def _all_spelt(allowed: frozenset[str]) -> frozenset[str]:
 
 
 def _admits(allowed: frozenset[str], said: str) -> bool:
-    wild = () if said in allowed else _wild(allowed)
-    if said in allowed or any(_is_folder(entry, said) for entry in wild):
+    if said in allowed:
         return True
-    return any(covers(entry, said) and all(holds(entry, said) for holds in _HOLD) for entry in wild)
+    wild = _wild(allowed)
+    if not spend(len(wild), said) or said in _folders(allowed):
+        return True
+    near = (entry for entry, head, tail in wild if said.startswith(head) and said.endswith(tail))
+    return any(covers(entry, said) and _holds(entry, said) for entry in near)
 
 
 @lru_cache(maxsize=16)
-def _wild(allowed: frozenset[str]) -> tuple[str, ...]:
-    return tuple(entry for entry in allowed if "*" in entry)
+def _wild(allowed: frozenset[str]) -> tuple[tuple[str, str, str], ...]:
+    """Each wildcard, with what it begins with and what it ends with."""
+    entries = sorted(entry for entry in allowed if "*" in entry)
+    return tuple((entry, entry.partition("*")[0], entry.rpartition("*")[2]) for entry in entries)
 
 
-def _is_folder(entry: str, said: str) -> bool:
-    """Whether it is the folder of a wildcard, `/docs` of `/docs/*`: everything in it is covered."""
-    return entry.endswith("/*") and "*" not in said and entry.rstrip("*") == f"{said}/"
+@lru_cache(maxsize=16)
+def _folders(allowed: frozenset[str]) -> frozenset[str]:
+    """The folders of wildcards, `/docs` of `/docs/*`: everything in them is covered."""
+    found = (entry.removesuffix("/*") for entry in allowed if entry.endswith("/*"))
+    return frozenset(folder for folder in found if "*" not in folder)
+
+
+def _holds(entry: str, said: str) -> bool:
+    """Whether a text that a wildcard covers says no more than it covers."""
+    return not spend(1 + len(said) // _READ_CHARS) or all(holds(entry, said) for holds in _HOLD)
 
 
 def _alone(entry: str, said: str) -> bool:

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from guardian.domain.wildcards import covers, hull, shared
 from guardian.signals.envelopes.admitting import admits_class, spelt
+from guardian.signals.envelopes.comparing import spend
 from guardian.signals.words.constraints import text
 from guardian.signals.words.identifiers import folded
 from guardian.signals.words.listing import AROUND, ELSEWHERE, SEVERAL, listed
@@ -50,8 +51,11 @@ def touches(denied: frozenset[str], value: object, *, based: bool = False) -> bo
     marked = (one for one in SEVERAL.split(said) if "/" not in one and _MARK.search(one))
     each = {one.strip(_AROUND) for one in (*listed(said), *ELSEWHERE.findall(said), *marked)}
     each |= {said, *(one for one in _NO_ADDRESS.split(said) if "@" in one)}
-    entries = _entries(denied)
-    return any(_denies(entries, end) for one in each for end in _ends(_one_spelling(one), based))
+    exact, wild = _entries(denied)
+    ends = frozenset[str]().union(*(_ends(_one_spelling(one), based) for one in each))
+    if not ends.isdisjoint(exact):
+        return True
+    return spend(len(wild), *ends) and any(covers(entry, end) for entry in wild for end in ends)
 
 
 def beyond(value: object) -> bool:
@@ -80,18 +84,20 @@ def freed(theirs: frozenset[str], mine: frozenset[str], listed: frozenset[str] |
     >>> freed(frozenset({"*.pem", "/etc"}), frozenset({"/srv/*.pem"}), frozenset({"/srv/*", "/opt/*"}))
     ['*.pem']
     """
-    kept = _entries(mine)
-    dropped = [entry for entry in theirs if not all(_denies(kept, form) for form in _forms(entry))]
+    kept, other = _entries(mine), theirs - mine
+    dropped = [entry for entry in other if not all(_denies(kept, form) for form in sorted(_forms(entry)))]
     if listed is None:
         return sorted(dropped)
     reach = [form for entry in listed if "*" in entry for form in _forms(entry)]
+    if not spend(len(dropped) * len(reach)):
+        return []
     exactly = len(dropped) * len(reach) <= _PAIRS
     within = {
         entry
         for entry in dropped
         if any(_reached(kept, form, own, exactly=exactly) for form in _forms(entry) for own in reach)
     }
-    return sorted(within | {value for value in listed if touches(theirs, value) and not touches(mine, value)})
+    return sorted(within | {value for value in listed if touches(other, value) and not touches(mine, value)})
 
 
 def _reached(kept: _Entries, form: str, own: str, *, exactly: bool) -> bool:
@@ -139,7 +145,7 @@ def _ends(said: str, based: bool) -> frozenset[str]:
 
 def _denies(entries: _Entries, end: str) -> bool:
     exact, wild = entries
-    return end in exact or any(covers(entry, end) for entry in wild)
+    return end in exact or not spend(len(wild), end) or any(covers(entry, end) for entry in wild)
 
 
 @lru_cache(maxsize=16)

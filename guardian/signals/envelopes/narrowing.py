@@ -17,6 +17,7 @@ from guardian.domain.signal import broken_by, marks
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers
 from guardian.signals.envelopes.admitting import admits, admits_class, spelt
+from guardian.signals.envelopes.comparing import spend
 from guardian.signals.envelopes.denying import freed, freed_classes
 from guardian.signals.words.constraints import DATA_CLASS, Constraints, number, read
 from guardian.signals.words.hiding import AGENT, DELEGATOR
@@ -147,7 +148,9 @@ class Delegation:
             yield Widening("wider_tools", "the child lists no tools, its parent does", marks([ANYTHING]))
         held, wild = frozenset(theirs), [entry for entry in theirs if "*" in entry]
         beyond = (tool for tool in mine if theirs and tool not in held)
-        wider = tuple(tool for tool in beyond if not any(covers(entry, tool) for entry in wild))
+        wider = tuple(
+            tool for tool in beyond if spend(len(wild), tool) and not any(covers(entry, tool) for entry in wild)
+        )
         if wider:
             yield Widening("wider_tools", f"tools that its parent has not: {_some(wider)}", marks(wider))
 
@@ -244,7 +247,7 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[Excess]:
             if ANYTHING not in theirs:
                 yield Excess(kind, f"{key} is dropped", marks([f"{name} {ANYTHING}"]))
             continue
-        wider = sorted(value for value in mine if not admits(theirs, value, name))
+        wider = [value for value in sorted(mine - theirs) if not admits(theirs, value, name)]
         if wider and not (_less(name, last, mine, theirs) or _stricter(granted.spelt[name], mine, theirs)):
             about = marks(f"{name} {spelt(value.strip())}" for value in wider)
             yield Excess(kind, f"{key} also allows {_some(wider)}", about)
@@ -321,7 +324,7 @@ def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -
         return
     if held is None:
         yield Excess("data_classes", "the list of data classes is dropped", marks([ANYTHING]))
-    elif wider := sorted(value for value in held if not admits_class(granted, value)):
+    elif wider := [value for value in sorted(held - granted) if not admits_class(granted, value)]:
         about = marks(canonical(value) or value for value in wider)
         yield Excess("data_classes", f"data classes are also {_some(wider)}", about)
 

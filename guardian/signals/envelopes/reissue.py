@@ -18,6 +18,7 @@ from guardian.domain.strict_json import canonical_json
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers
 from guardian.signals.envelopes.admitting import spelt
+from guardian.signals.envelopes.comparing import bounded, spend
 from guardian.signals.envelopes.narrowing import ANYTHING, Widening, bare, exceeding, in_one_spelling, outlives
 from guardian.signals.words.constraints import read
 from guardian.signals.words.wording import shown, words
@@ -58,6 +59,14 @@ def remembered(first: Mapping[str, Any] | None, seen: Observation) -> Mapping[st
 def growth(first: Mapping[str, Any], seen: Observation) -> Iterator[Widening]:
     """Where an envelope exceeds the first one of its session. What other rules of redaction may have changed in
     the first one is not compared."""
+    with bounded() as comparisons:
+        found = [*_growth(first, seen)]
+    yield from found
+    if comparisons.spent:
+        yield Widening("reissued_unclear", "this session was issued with less than what is compared of this")
+
+
+def _growth(first: Mapping[str, Any], seen: Observation) -> Iterator[Widening]:
     envelope = seen.event.envelope
     yield from _tools(first, envelope, seen.spelling)
     if first.get("rules") == _rules(seen.redacted):
@@ -87,7 +96,9 @@ def _tools(first: Mapping[str, Any], envelope: Envelope, spelling: Mapping[str, 
     if not before or (now[:_MAX_TOOLS] == before and len(now) <= first["count"]):
         return  # what more there is of a list that was cut may be what was not kept
     now, before = map(sorted, in_one_spelling(now, before, spelling))
-    more = [tool for tool in now if not any(covers(entry, tool) for entry in before)]
+    held, wild = frozenset(before), [entry for entry in before if "*" in entry]
+    beyond = (tool for tool in now if tool not in held)
+    more = [tool for tool in beyond if spend(len(wild), tool) and not any(covers(entry, tool) for entry in wild)]
     if len(first["tools"]) < first["count"] >= len(now):  # cut: what would stand among those that were kept is new
         kept = first["tools"] if before == first["tools"] else [""]  # spelt otherwise they have another order
         more = [tool for tool in more if tool < kept[-1]]
