@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from guardian.domain.batch import DeadLetter, Decoded, Judgement, Memory, ScoredDecision
 from guardian.domain.drift import ARGUMENTS_CUT, Drift
-from guardian.domain.finding import Effect
+from guardian.domain.finding import Effect, Kind
 from guardian.domain.identity import SessionKey, begins_anew
 from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import Breach, Observation, SharedReads, Signal
@@ -22,7 +22,7 @@ from guardian.embedding.text import overlong
 from guardian.pipeline.carrying import afresh, latest, lineage, measured_by, own, renewed
 from guardian.pipeline.facts import observe, versions_of
 from guardian.pipeline.registered import envelope_finding, unregistered
-from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, tell_once
+from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, tell_once, told_today
 from guardian.pipeline.working import History, Work
 from guardian.response.findings import drift_finding, title_of
 from guardian.response.hearing import naming
@@ -279,11 +279,12 @@ class Judge:
 
     def _compare(self, d: Decoded, state: SessionState, work: Work) -> SessionState:
         """Report, once, an envelope that is none of those registered for the session."""
-        name = unregistered(d, state)
-        if name is None:
+        digest = unregistered(d, state)
+        after = None if digest is None else told_today(state, Kind.ENVELOPE, digest, d.now.date())
+        if after is None or after is state:
             return state
         work.tell(envelope_finding(d, state, self.versions))
-        return state.model_copy(update={"reported": (*state.reported, name)})
+        return after
 
 
 def _less_pardoned(signals: Sequence[Signal], pardoned: Sequence[str]) -> list[Signal]:

@@ -10,25 +10,13 @@ from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach
 from guardian.response.findings import side_finding
 
-STRAYS_TOLD = 16
-"""At most so many unregistered envelopes are reported per session: a new one in each call must not flood
-people."""
-
-_NAME = "envelope:"
-
 
 def unregistered(d: Decoded, state: SessionState) -> str | None:
-    """The name under which to remember that this envelope was reported; None where there is nothing to report.
+    """The digest of an envelope that is none of those registered for the session, else None.
 
     Registration is optional: for a session without any there is nothing to compare with.
     """
-    if not state.registered or d.envelope_digest is None:
-        return None
-    if _among(d, state.registered):
-        return None
-    name = _NAME + d.envelope_digest
-    told = [each for each in state.reported if each.startswith(_NAME)]
-    return None if name in told or len(told) >= STRAYS_TOLD else name
+    return d.envelope_digest if state.registered and not _among(d, state.registered) else None
 
 
 def vouched(d: Decoded, registered: Collection[str]) -> Decoded:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
@@ -93,9 +93,15 @@ def tell_once(finding: Finding, state: SessionState) -> SessionState | None:
     that day. It remembers those of one day."""
     if finding.kind not in _LIMITED or not finding.breaches:
         return state
-    today = f"{_OF_A_DAY}{finding.time.date()}:"
-    alike = f"{today}{finding.kind}:"
-    name = alike + finding.id
+    return told_today(state, finding.kind, finding.id, finding.time.date())
+
+
+def told_today(state: SessionState, kind: Kind, what: str, day: date) -> SessionState | None:
+    """The state that remembers that this was told on that day, the same one if it does already; else as
+    `tell_once`."""
+    today = f"{_OF_A_DAY}{day}:"
+    alike = f"{today}{kind}:"
+    name = alike + what
     if name in state.reported:
         return state
     if sum(each.startswith(alike) for each in state.reported) >= TOLD_A_DAY:

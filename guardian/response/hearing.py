@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, assert_never
 
+from guardian.domain.finding import Kind
 from guardian.domain.session import HumanWord, SessionState, Stage, judged
 from guardian.domain.signal import DOUBT, OF, rule_of
 
@@ -36,7 +37,8 @@ def hear(
 
     Lapsed: the evidence stays, and a flagged session stays flagged; the next act may ask for revocation again.
 
-    Registered: control has an envelope with the digest `detail` on record for the session from now on.
+    Registered: control has an envelope with the digest `detail` on record for the session from now on. That it was
+    reported not to be is as good as not said: it counts for none of those that may be told.
     """
     match word:
         case HumanWord.REVOKED:
@@ -73,7 +75,10 @@ def hear(
             return state.model_copy(update={"revoked_at": None, "stage": stage, "asked_at": None})
         case HumanWord.REGISTERED:
             others = (digest for digest in state.registered if digest != detail)
-            return state.model_copy(update={"registered": (*others, detail)[-REGISTERED_KEPT:]})
+            reported = tuple(each for each in state.reported if not each.endswith(f"{Kind.ENVELOPE}:{detail}"))
+            return state.model_copy(
+                update={"registered": (*others, detail)[-REGISTERED_KEPT:], "reported": reported}
+            )
         case HumanWord.CONFIRMED:
             _, known = judged(detail)
             accused = [name for name in state.pardoned if _is_known(name, known)]

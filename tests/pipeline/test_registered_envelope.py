@@ -14,7 +14,7 @@ from guardian.domain.envelope import Envelope
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
-from guardian.pipeline.registered import STRAYS_TOLD
+from guardian.pipeline.side_findings import TOLD_A_DAY
 from guardian.sources.completing import Completion
 from guardian.sources.reading import Reader
 
@@ -79,13 +79,32 @@ def test_an_envelope_seen_before_anything_was_registered_is_compared_at_its_next
     assert len(world.told(Kind.ENVELOPE)) == 1
 
 
-def test_each_unregistered_envelope_is_a_finding_of_its_own_up_to_a_bound(world, body) -> None:
+def test_each_unregistered_envelope_is_a_finding_of_its_own_up_to_a_bound_a_day(
+    new_world, make_decoder, body, record, now
+) -> None:
+    world = new_world(decoder=make_decoder(clock=lambda: now + timedelta(days=2)))
     register(world, body())
-    for n in range(STRAYS_TOLD + 9):
-        world.feed(body(n, envelope__task_id=f"task_{n + 5}"))
-    told = world.told(Kind.ENVELOPE)
-    assert len({finding.subject.envelope_digest for finding in told}) == len(told) == STRAYS_TOLD
-    assert len(world.state().reported) == STRAYS_TOLD
+    for day in (0, 1):
+        at = (now + timedelta(days=day)).isoformat()
+        for n in range(TOLD_A_DAY + 9):
+            call = body(100 * day + n, time=at, envelope__task_id=f"task_{100 * day + n}")
+            world.feed(record(call, timestamp=now + timedelta(days=day)))
+        told = world.told(Kind.ENVELOPE)
+        assert len({finding.subject.envelope_digest for finding in told}) == len(told) == (1 + day) * TOLD_A_DAY
+        assert len([name for name in world.state().reported if Kind.ENVELOPE in name]) == TOLD_A_DAY
+
+
+def test_renewals_that_are_read_before_their_registration_hide_no_forged_one(world, body) -> None:
+    """The delegation service registers, and the gateway logs the next call, within a second."""
+    register(world, body())
+    world.feed(body(0))
+    for n in range(1, TOLD_A_DAY + 2):
+        renewed = body(n, envelope__expires_at=f"2026-05-12T20:{n:02}:00Z")
+        world.feed(renewed)
+        register(world, renewed)
+    assert world.state().reported == ()
+    world.feed(body(99, envelope__allowed_tools=WIDER))
+    assert len(world.told(Kind.ENVELOPE)) == TOLD_A_DAY + 2
 
 
 def test_the_digest_is_of_the_envelope_before_credentials_were_taken_out(world, body) -> None:

@@ -31,6 +31,12 @@ def test_a_digest_heard_again_is_kept_once_and_becomes_the_newest() -> None:
     assert registered("a", "b", "a").registered == ("b", "a")
 
 
+def test_a_digest_that_is_registered_after_all_was_not_reported() -> None:
+    other = ("envelope:b", "gap:2026-05-12:envelope:ba", "gap:2026-05-12:gateway:a")
+    state = SessionState(reported=("envelope:a", "gap:2026-05-12:envelope:a", *other))
+    assert registered("a", state=state).reported == other
+
+
 @given(st.lists(st.integers(0, 200).map(str), max_size=300))
 def test_the_newest_digests_are_kept_and_never_more_than_the_bound(digests: list[str]) -> None:
     newest = list(dict.fromkeys(reversed(digests)))[:REGISTERED_KEPT]
