@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, astuple, dataclass, field
 from datetime import datetime
 from itertools import zip_longest
@@ -22,6 +23,7 @@ from guardian.tightening.surface import Surface
 FORMAT = "guardian.proposal/v1"
 PROPOSAL, EXAMPLES, REPORT, SUMS = "proposal.json", "denied.jsonl", "REPORT.md", "SHA256SUMS"
 _NAMED = 5
+_BEGUN = "# not written to its end"
 _POLICIES = (".cedar", ".rego", ".polar")
 _LOADED = (*_POLICIES, ".json", ".yaml", ".yml")  # by some loader, hidden or not
 _DATA = ("data.json", "data.yaml", "data.yml")  # OPA's, in whichever folder
@@ -161,29 +163,52 @@ def read_proposal(folder: Path) -> Proposal:
         raise ProposalError(f"{path}: no proposal here; `guardian propose --out DIR` writes one") from error
     if not isinstance(value, dict):
         raise ProposalError(f"{path}: not a proposal of guardian's: it holds no object")
+    if _begun(path.parent):
+        raise ProposalError(f"{path}: was not written to its end; `guardian propose --out` writes it again")
     return Proposal.from_json(value)
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> None:
     """Write every file whole, and their digests to SHA256SUMS.
 
-    Files of an earlier proposal that this one does not have are removed; all others are left alone. Raises
-    ProposalError as `replaceable` does.
+    Files of an earlier proposal that this one does not have are removed; all others are left alone. Where it fails
+    in the middle nobody reads what lies there, and the next may take its place. Raises ProposalError as
+    `replaceable` does, and OSError with the file that could not be written.
     """
     kept = replaceable(folder, files)
+    sums = {name: {_digest(text.encode())} for name, text in files.items()}
+    both = {name: kept.get(name, set()) | sums.get(name, set()) for name in {*kept, *sums}}
+    _write(folder / SUMS, f"{_BEGUN}\n{_lines_of(both)}")
+    for name, text in files.items():
+        _write(folder / name, text)
     for old in rendered(folder, "**/*"):
         if (name := old.relative_to(folder).as_posix()) in kept and name not in files:
             old.unlink()
-    sums = "".join(f"{_digest(text.encode())}  {name}\n" for name, text in sorted(files.items()))
-    for name, text in {**files, SUMS: sums}.items():
-        path = folder / name
+    _write(folder / SUMS, _lines_of(sums))
+
+
+def _lines_of(sums: Mapping[str, AbstractSet[str]]) -> str:
+    return "".join(f"{digest}  {name}\n" for name in sorted(sums) for digest in sorted(sums[name]))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(path) as file:
             file.write(text.encode())
+    except OSError as error:  # of a disk that is full nobody says which file it was
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def replaceable(folder: Path, files: Iterable[str] = ()) -> Mapping[str, str]:
-    """The digests of the proposal in the folder, if there is one; returns only if another may take its place.
+def _begun(folder: Path) -> bool:
+    """Whether a proposal was not written to its end here."""
+    path = folder / SUMS
+    return path.is_file() and path.read_bytes().startswith(_BEGUN.encode())
+
+
+def replaceable(folder: Path, files: Iterable[str] = ()) -> Mapping[str, AbstractSet[str]]:
+    """The digests of the proposal in the folder, if there is one; returns only if another may take its place. A
+    file of one that was not written to its end may have two: that of the one before, too.
 
     Raises ProposalError if the folder is somebody else's, or if `files` or those of its proposal were edited.
     """
@@ -191,7 +216,7 @@ def replaceable(folder: Path, files: Iterable[str] = ()) -> Mapping[str, str]:
         return {}
     if not folder.is_dir():
         raise ProposalError(f"{folder} is a file; name a folder for the proposal")
-    if any(folder.iterdir()) and not (folder / PROPOSAL).is_file():
+    if any(folder.iterdir()) and not (folder / PROPOSAL).is_file() and not _begun(folder):
         raise ProposalError(f"{folder} is not empty and holds no proposal; name another folder")
     path = folder / SUMS
     if not path.is_file() and any(folder.iterdir()):
@@ -200,9 +225,12 @@ def replaceable(folder: Path, files: Iterable[str] = ()) -> Mapping[str, str]:
             "was edited, so it is not overwritten; name another folder, or remove this one if nobody edited it"
         )
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else ()
-    sums = {name: digest for digest, _, name in (line.strip().partition("  ") for line in lines)}
-    here = [name for name in sorted({PROPOSAL, *sums, *files} - {"", SUMS}) if (folder / name).is_file()]
-    edited = [name for name in here if _digest((folder / name).read_bytes()) != sums.get(name)]
+    sums: dict[str, set[str]] = {}
+    for digest, _, name in (line.strip().partition("  ") for line in lines):
+        if name:
+            sums.setdefault(name, set()).add(digest)
+    here = [name for name in sorted({PROPOSAL, *sums, *files} - {SUMS}) if (folder / name).is_file()]
+    edited = [name for name in here if _digest((folder / name).read_bytes()) not in sums.get(name, ())]
     if edited:
         raise ProposalError(
             f"{folder}: {some(edited, _NAMED)} was edited since it was proposed, or was there before, and is not "

@@ -1,7 +1,8 @@
+import errno
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
@@ -9,6 +10,7 @@ from threading import Barrier, BrokenBarrierError
 
 import pytest
 
+from guardian.disk import write_atomically
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import RULES, ArgumentIn, ForbidTool, MaxLifetime, MaxRecords, OnlyHours, PinArgument
 from guardian.errors import ProposalError
@@ -133,6 +135,50 @@ def test_what_people_wrote_or_what_nobody_knows_to_be_as_proposed_is_not_written
     for path in tmp_path.iterdir():
         path.unlink() if path.is_file() else shutil.rmtree(path)
     write_folder(tmp_path, first)
+
+
+@pytest.mark.parametrize("fails_at", range(6))
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_proposal_that_was_not_written_to_its_end_is_read_by_nobody_and_written_again(
+    proposal, tmp_path, monkeypatch, fails_at, earlier
+):
+    told = json.dumps(proposal.as_json())
+    old = {"proposal.json": told, "REPORT.md": "old", "cedar/a.cedar": "old", "cedar/gone.cedar": "old"}
+    new = {"proposal.json": told + "\n", "REPORT.md": "new", "cedar/a.cedar": "new", "cedar/b.cedar": "new"}
+    if earlier:
+        write_folder(tmp_path / "p", old)
+    written = []
+
+    @contextmanager
+    def full(path):
+        if len(written) == fails_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(path)
+        with write_atomically(path) as file:
+            yield file
+
+    monkeypatch.setattr("guardian.tightening.proposal.write_atomically", full)
+    with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path}/p/.+'"):
+        write_folder(tmp_path / "p", new)
+    monkeypatch.undo()
+    if fails_at:
+        with pytest.raises(ProposalError, match=r"was not written to its end; `guardian propose|no proposal here"):
+            read_proposal(tmp_path / "p")
+    write_folder(tmp_path / "p", new)
+    assert read_proposal(tmp_path / "p") == proposal
+    found = {path.relative_to(tmp_path / "p").as_posix() for path in (tmp_path / "p").rglob("*") if path.is_file()}
+    assert found == {*new, "SHA256SUMS"}
+    assert "#" not in (tmp_path / "p/SHA256SUMS").read_text()
+
+
+def test_what_was_edited_in_a_proposal_that_was_not_written_to_its_end_stays(tmp_path):
+    first = {"proposal.json": "{}", "REPORT.md": "a"}
+    write_folder(tmp_path, first)
+    sums = tmp_path / "SHA256SUMS"
+    sums.write_text("# not written to its end\n" + sums.read_text())
+    (tmp_path / "REPORT.md").write_text("ours")
+    with pytest.raises(ProposalError, match=r"REPORT\.md was edited since"):
+        write_folder(tmp_path, first)
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path):
