@@ -115,6 +115,18 @@ def test_a_revocation_of_guardians_that_lapses_calls_nobody_for_being_unreadable
     assert calls(slack) == before
 
 
+def test_a_write_that_this_version_cannot_read_is_made_anew_and_stops_no_others(office, slack, a_finding) -> None:
+    office.submit(a_finding("first", severity="critical"))
+    slack.troubles.append("500")
+    assert office.worker.step()
+    execute(office, """UPDATE control_case SET step = replace(step, '"verb":', '"hue": 1, "verb":')""")
+    office.submit(a_finding("second"))
+    with capture_logs() as lines:
+        office.after(minutes=1)
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["case_unreadable"]
+    assert len(slack.roots()) == 2
+
+
 def calls(slack) -> int:
     return len([m for m in slack.messages if m.get("reply_broadcast")])
 

@@ -7,11 +7,12 @@ repeated under its own name until it has ended, so the channel can be asked whet
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
-from pydantic import TypeAdapter
+from pydantic import ValidationError
 
 from guardian.alerting.outbox import AlertRow
 from guardian.alerting.port import Alert, Step, Verb
@@ -36,7 +37,6 @@ from guardian.wire.findings import AlertPayload
 _LOOKED_AT = 50  # due cases of which one is to be written; the others are put to rest
 _IN_A_DIGEST, _IN_A_REPLY = 40, 200  # lines of a digest's reply; events that one reply sums up
 _PARKED_AGAIN = timedelta(hours=1)
-_STEP: TypeAdapter[Step] = TypeAdapter(Step)
 _log = logger("control")
 
 
@@ -89,10 +89,10 @@ class CaseOutbox:
     def sent(self, id: str, reference: str) -> None:
         now = self._deps.clock()
         with self._store.write() as rows:
-            case = self._sending(rows, id)
-            if case is None:
+            found = self._sending(rows, id)
+            if found is None:
                 return
-            step = _STEP.validate_json(case.step or "")
+            case, step = found
             changes: CaseChanges = {"status": "due", "next_at": now, "attempts": 0, "step": None, "last_error": ""}
             match step.verb:
                 case "update" if step.leaves is not None:
@@ -112,8 +112,8 @@ class CaseOutbox:
 
     def postponed(self, id: str, until: datetime, error: str) -> None:
         with self._store.write() as rows:
-            case = self._sending(rows, id)
-            if case is not None and case.attempts == self._attempt:
+            found = self._sending(rows, id)
+            if found is not None and found[0].attempts == self._attempt:
                 rows.cases.change(id, status="due", next_at=until, last_error=error[:500])
 
     def parked(self, id: str, error: str, *, never: bool = False) -> None:
@@ -125,10 +125,10 @@ class CaseOutbox:
         """
         now = self._deps.clock()
         with self._store.write() as rows:
-            case = self._sending(rows, id)
-            if case is None or case.attempts != self._attempt:
+            found = self._sending(rows, id)
+            if found is None or found[0].attempts != self._attempt:
                 return
-            step = _STEP.validate_json(case.step or "")
+            case, step = found
             changes: CaseChanges = {"status": "due", "attempts": 0, "step": None, "next_at": now}
             changes["last_error"] = error[:500]
             moves = step.channel != self._rules.channel_for(case)
@@ -176,12 +176,13 @@ class CaseOutbox:
                 rows.cases.change(key, shown=case.shown.unsure(), folded_into=None)
                 rows.cases.touch(key, self._deps.clock())
 
-    def _sending(self, rows: ControlRows, key: str) -> StoredCase | None:
-        """The case, if the write that is being sent of it is the one in hand here."""
+    def _sending(self, rows: ControlRows, key: str) -> tuple[StoredCase, Step] | None:
+        """The case and the write that is being sent of it, if that is the one in hand here."""
         case = rows.cases.get(key)
-        if case is None or case.status != "sending" or case.step is None:
+        step = None if case is None or case.status != "sending" else _step_of(case)
+        if case is None or step is None or step.key != self._in_hand:
             return None
-        return case if _STEP.validate_json(case.step).key == self._in_hand else None
+        return case, step
 
     # -- choosing the next write -----------------------------------------------------------------------------
 
@@ -196,8 +197,13 @@ class CaseOutbox:
                 continue
             stands = standing(self._deps, rows, case, now)
             case = stands.case
-            if case.step is not None:
-                return self._row(rows, stands, _STEP.validate_json(case.step))
+            if (step := _step_of(case)) is not None:
+                return self._row(rows, stands, step)
+            if case.step is not None:  # nobody knows whether it arrived; written anew, it is as it stands
+                _log.error("case_unreadable", case=case.key)
+                case = case._replace(step=None, attempts=0, shown=case.shown.unsure())
+                stands = replace(stands, case=case)
+                rows.cases.change(case.key, step=None, attempts=0, shown=case.shown)
             if case.place is None and _is_over(stands.approval, now):
                 rows.cases.change(case.key, status="idle")
                 continue
@@ -306,6 +312,13 @@ class CaseOutbox:
             events=tuple(events),
             digest=counted_in(rows, case) if case.kind == "digest" else None,
         )
+
+
+def _step_of(case: StoredCase) -> Step | None:
+    """The write that has not ended, if there is one and this version can read it."""
+    with suppress(ValidationError):
+        return None if case.step is None else Step.model_validate_json(case.step)
+    return None
 
 
 def _leaving(case: StoredCase, step: Step, place: str, now: datetime) -> Step:
