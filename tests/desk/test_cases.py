@@ -158,6 +158,17 @@ def test_an_act_in_time_calls_nobody(make_office, slack, a_finding) -> None:
     assert "Confirmed" in office.text()
 
 
+def test_who_asked_for_a_second_person_has_not_answered(make_office, slack) -> None:
+    office = make_office(on_call={"*": "U0ONCALL"}, escalate={"after_s": 900, "from": "low"})
+    with office.client("root", "admin", "*") as admin:
+        admin.set_mode("acme", "enforce", reason="trusted")
+    office.settle()
+    office.after(minutes=16)
+    (call,) = [m for m in slack.messages if m.get("reply_broadcast")]
+    assert "Nobody has acted yet" in str(call["blocks"])
+    assert "Approve" in str(call["blocks"])
+
+
 @pytest.mark.parametrize(("agent", "calls"), [("agent_1", 0), ("agent_2", 1)])
 def test_who_stops_the_agent_of_a_session_has_acted_on_it(make_office, slack, a_finding, agent, calls) -> None:
     office = make_office(on_call={"*": "U0ONCALL"}, escalate={"after_s": 900})

@@ -94,13 +94,14 @@ def acted(record: Mapping[str, Any]) -> bool:
 
     What follows from an act on another session bears that person's name, but nobody looked at this case. Who
     stops a session's agent, say, has acted on it for as long as that holds; who gives that back has not.
+    Nor has who asked for a second person, whom somebody may have to call.
     """
     return (
         "follows" not in record
         and record.get("role") in _PEOPLE
         and record.get("allowed") is True
         and record.get("action") in _ACTED
-        and record.get("result") not in ("refused", "stale")
+        and record.get("result") not in ("refused", "stale", "waits")
     )
 
 
