@@ -53,17 +53,20 @@ def show_one(pages: Pages, asked: Asked) -> Response:
     found = None if folder is None else _named(folder, name, asked.signed_in)
     if folder is None or found is None:
         return pages.failed(asked, 404, "There is nothing here within your reach.")
-    proposal, files = found.proposal, list(_files(folder / name))
+    proposal, files = found.proposal, _files(folder / name)
     chosen = next((each for each in files if each == asked.query.get("file")), None)
+    content = "" if chosen is None else _text(folder / name / chosen)
     return pages.page(
         asked,
         "proposal",
         name=name,
         proposal=proposal,
         narrowed=narrowed(proposal),
-        files=files,
+        files=files[:_MOST_FILES],
+        more=len(files[_MOST_FILES:]),
         chosen=chosen,
-        content="" if chosen is None else _text(folder / name / chosen),
+        content=content[:_LONGEST_FILE],
+        of=(folder / name / chosen).stat().st_size if chosen is not None and content[_LONGEST_FILE:] else None,
     )
 
 
@@ -123,12 +126,12 @@ def _read(folder: Path, visit: Visit) -> Found | None:
     return Found(folder.name, proposal)
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _files(folder: Path) -> list[str]:
     """The rendered policies, by path within the folder."""
-    files = rendered(folder, "[!.]*")
-    yield from (path.relative_to(folder).as_posix() for path in files[:_MOST_FILES])
+    return [path.relative_to(folder).as_posix() for path in rendered(folder, "[!.]*")]
 
 
 def _text(path: Path) -> str:
+    """As much as is shown of it; one character more where that is not all."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(_LONGEST_FILE)
+        return file.read(_LONGEST_FILE + 1)

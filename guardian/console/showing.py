@@ -22,7 +22,7 @@ from guardian.console.notices import Notice
 from guardian.console.ports import ConsoleParts
 from guardian.domain.finding import Act
 from guardian.domain.past import argument_leaves
-from guardian.domain.text import as_name, one_in, plain
+from guardian.domain.text import as_name, one_in, plain, visible
 
 _SHORT, _WHOLE = 160, 20_000
 _CUT = Markup(' <span class="all">cut here: only the first {} characters are shown</span>').format(f"{_WHOLE:,}")
@@ -75,6 +75,7 @@ def _environment() -> Environment:
     pages.filters |= {
         "val": value,
         "text": line,
+        "code": code,
         "name": as_name,
         "said": said,
         "when": moment,
@@ -126,6 +127,11 @@ def said(text: object, limit: int = _SHORT) -> Markup:
 def line(text: object, limit: int = _SHORT) -> Markup:
     """The same on one line that cannot be opened: for links, titles and options."""
     return escape(plain("" if text is None else str(text), limit))
+
+
+def code(text: str) -> Markup:
+    """A line of a file, whole: its spaces are part of what it says."""
+    return escape(visible(text.expandtabs(4)))
 
 
 def moment(at: datetime | None) -> Markup:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,28 @@ def test_a_proposal_is_shown_with_its_diff_its_backtest_and_its_files(make_site:
     assert "// &lt;b&gt;x&lt;/b&gt;" in html
 
 
+def test_a_file_is_shown_as_it_is(make_site: Any) -> None:
+    site = make_site(console={"proposals": "proposals"})
+    long = "x" * 5000
+    rules = f'permit (principal)\n    when {{ "a  b" }}\n\tunless {{ "\u202e" }}\n// {long}y\n'
+    put(site.folder / "proposals" / "renewals", proposal(), rules=rules)
+    html = site.signed_in().page("/console/proposal?name=renewals&file=cedar/rules.cedar")
+    shown = unescape(html.partition("<pre>")[2].partition("</pre>")[0])
+    assert shown == f'permit (principal)\n    when {{ "a  b" }}\n    unless {{ "‹U+202E›" }}\n// {long}y\n'
+    assert "Cut here" not in html
+    assert "not listed here" not in html
+
+
+def test_what_is_left_out_of_a_file_and_of_their_list_is_told(make_site: Any) -> None:
+    site = make_site(console={"proposals": "proposals"})
+    files = {f"f{n:03}": "forbid" for n in range(402)}
+    put(site.folder / "proposals" / "renewals", proposal(), **files, a="forbid;\n" * 30_000)
+    html = site.signed_in().page("/console/proposal?name=renewals&file=cedar/a.cedar")
+    assert html.partition("<pre>")[2].count("forbid;") == 25_000
+    assert "the first 200,000 characters of 240,000 bytes are shown" in html
+    assert "3 more are in the folder and not listed here" in html
+
+
 def test_a_file_that_is_being_written_or_was_left_by_a_crash_is_not_shown(make_site: Any) -> None:
     site = make_site(console={"proposals": "proposals"})
     put(site.folder / "proposals" / "renewals", proposal(), rules="forbid")
@@ -144,8 +167,8 @@ def test_other_tenants_proposals_take_no_room(make_site: Any, monkeypatch: Any) 
         put(site.folder / "proposals" / f"theirs{n}", proposal("globex"))
     assert "name=ours" in site.signed_in().page("/console/proposals")
     html = site.signed_in("gil", "analyst", "globex").page("/console/proposals")
-    assert html.count("/console/proposal?name=") == 2
-    assert "1 older ones are not listed" in html
+    assert html.count('href="/console/proposal?name=') == 2
+    assert "1 older ones are not listed; <code>/console/proposal?name=</code>" in html
 
 
 def test_a_name_leads_nowhere_else(make_site: Any) -> None:
