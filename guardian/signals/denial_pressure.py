@@ -50,7 +50,9 @@ class DenialPressure(SignalFold):
         window = [*state["window"], mark][-self.window :]
         denied = [entry for entry in window if entry]
         if not denied:
-            return {"window": window}, Signal(self.name, 0.0, "nothing denied lately")
+            unsaid = "decision" in seen.features_missing
+            reason = "missing: what the gateway decided" if unsaid else "nothing denied lately"
+            return {"window": window}, Signal(self.name, 0.0, reason)
         weight = len(denied) + self.distinct_weight * (len(set(denied)) - 1)
         share = len(denied) / (len(window) + _PRIOR)
         value = share * -math.expm1(-weight / self.scale)

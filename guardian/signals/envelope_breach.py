@@ -149,6 +149,7 @@ class EnvelopeBreach(SignalFold):
 
     def _kept(self, seen: Observation, constraints: Constraints, doubts: Doubts) -> Signal:
         envelope, lacking = seen.event.envelope, seen.features_missing
+        kept = "inside its envelope"
         missing = [] if envelope.allowed_tools else ["allowed_tools (tools_unlisted)"]
         if envelope.expires_at is None:
             missing.append("expires_at")
@@ -160,8 +161,12 @@ class EnvelopeBreach(SignalFold):
             missing.append("records")
         if hidden := doubts.hidden():
             missing.append(f"{shown(', '.join(hidden), 200)} (redacted), so not checked")
+        elif unmet := doubts.unmet():
+            met = len(unmet) < len(constraints.allowed)
+            told = f"nothing in the call answers to {shown(', '.join(unmet), 200)}"
+            kept = f"inside its envelope; {told}" if met else f"{told}, so that was not compared"
         nothing = not (envelope.allowed_tools or constraints.spelt or envelope.expires_at)
-        reason = f"missing: {', '.join(missing)}" if missing else "inside its envelope"
+        reason = f"missing: {', '.join(missing)}" if missing else kept
         return Signal(self.name, 0.0, reason, silent=nothing)
 
 

@@ -754,7 +754,21 @@ def test_growth_is_seen_in_lists_of_tools_too_long_to_keep(observe: Observe, bre
     swapped = observe(envelope__allowed_tools=[*many[:-1], "email.send"])
     assert breaches(DelegationWidening(), first, swapped) == {"reissued_tools": True}
     unsure = observe(envelope__allowed_tools=[*many[:-1], "users.delete"])
-    assert breaches(DelegationWidening(), first, unsure) == {}, "it may have been among those that were not kept"
+    found = {"reissued_unclear": False}
+    assert breaches(DelegationWidening(), first, unsure) == found, (
+        "it may have been among those that were not kept"
+    )
+    fewer = observe(envelope__allowed_tools=[*many[1:130], "users.delete", "vault.read"])
+    assert breaches(DelegationWidening(), first, fewer) == found
+    assert breaches(DelegationWidening(), first, observe(envelope__allowed_tools=many[1:100])) == {}
+    signal = DelegationWidening()
+    kept = signal.fold(signal.start(), first)[0]
+    old = {**kept, "first": {name: value for name, value in kept["first"].items() if name != "all"}}
+    assert signal.fold(old, unsure)[1].breaches == (), "an earlier version did not keep what tells them apart"
+    hashed = replace(first, redacted={"envelope.purpose": "hash"})
+    for before in (kept, old):
+        after, _ = signal.fold(before, hashed)
+        assert after["first"].get("all") == before["first"].get("all")
 
 
 def test_a_long_list_that_stays_as_it_is_accuses_nobody_however_its_last_names_are_read(

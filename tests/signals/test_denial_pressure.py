@@ -1,7 +1,9 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from guardian.domain.event import Origin
 from guardian.errors import ConfigurationError
 from guardian.signals.denial_pressure import DenialPressure
 
@@ -21,6 +23,19 @@ def pressure(observe: Any, folded: Any) -> Any:
 
 def test_without_denials_there_is_no_pressure(pressure: Any) -> None:
     assert pressure("....") == [0.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("absent", "reason"), [(("decision",), "missing: what the gateway decided"), ((), "nothing denied lately")]
+)
+def test_a_log_that_tells_no_decisions_does_not_say_that_nothing_was_denied(
+    observe: Any, folded: Any, absent: tuple[str, ...], reason: str
+) -> None:
+    seen = observe()
+    origin = Origin(format="otel", absent=absent)
+    seen = replace(seen, event=seen.event.model_copy(update={"origin": origin}))
+    _, (signal,) = folded(DenialPressure(), [seen])
+    assert (signal.value, signal.reason) == (0.0, reason)
 
 
 def test_one_denial_is_no_pattern(pressure: Any) -> None:

@@ -28,7 +28,34 @@ CONSTRAINTS = {"customer_id": "cust_acme_1042", "contract_ids": ["contract_7781"
 def test_an_honest_call_is_inside_its_envelope(observe: Observe, folded: Any) -> None:
     _, (signal,) = folded(EnvelopeBreach(), [observe()])
     assert (signal.value, signal.breaches, signal.silent) == (0.0, (), False)
-    assert signal.reason == "inside its envelope"
+    assert signal.reason == "inside its envelope; nothing in the call answers to customer_id"
+
+
+NOT_COMPARED = "nothing in the call answers to contractIds, so that was not compared"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"id": "c_9"}, NOT_COMPARED),
+        ({"contract_number": "c_9"}, NOT_COMPARED),
+        ({}, NOT_COMPARED),
+        ({"contract": "c_1"}, "inside its envelope"),
+        ({"contract": {"id": "c_1", "title": "Foo"}}, "inside its envelope"),
+        ({"filter": {"field": "contract_id", "op": "eq", "value": "c_1"}}, "inside its envelope"),
+        ({"params": '{"contract_id": "c_1"}'}, "inside its envelope"),
+    ],
+)
+def test_a_list_that_nothing_in_the_call_answers_to_is_not_called_kept(
+    observe: Observe, folded: Any, arguments: dict[str, Any], reason: str
+) -> None:
+    seen = observe(
+        envelope__resource_constraints={"contractIds": ["c_1"], "max_amount": 500, "denied_regions": ["cn"]},
+        action__arguments=arguments,
+        action__resource=None,
+    )
+    _, (signal,) = folded(EnvelopeBreach(), [seen])
+    assert (signal.value, signal.breaches, signal.reason) == (0.0, (), reason)
 
 
 PAYING = {"action__tool": "tickets.create"}

@@ -20,7 +20,7 @@ from guardian.signals.envelopes.denying import beyond, touches, touches_class
 from guardian.signals.envelopes.filters import Filters, left_out
 from guardian.signals.envelopes.limits import counted, counts_things
 from guardian.signals.envelopes.ownership import alike
-from guardian.signals.words.constraints import DATA_CLASS, Constraints, Number, number, price, text
+from guardian.signals.words.constraints import DATA_CLASS, Constraints, Number, number, price, text, values
 from guardian.signals.words.hiding import dropped
 from guardian.signals.words.identifiers import as_uuid
 from guardian.signals.words.leaves import Leaf, Touched, compares
@@ -73,6 +73,20 @@ class Doubts:
         gone = dropped(self.seen.redacted, "action") if bounds.spelt else ()
         told = [*(f"envelope.{key}" for key in bounds.hidden), *places, *map(".".join, gone)]
         return tuple(dict.fromkeys(told))
+
+    def unmet(self) -> tuple[str, ...]:
+        """The lists of which nothing in the action may speak, so that none of them kept it inside."""
+        bounds = self.constraints
+        return tuple(bounds.spelt[name] for name in bounds.allowed if next(self._speaking(name), None) is None)
+
+    def _speaking(self, name: str) -> Iterator[object]:
+        wanted = (name, *self.constraints.also(name))
+        near = (*wanted, *(each.removesuffix("_id") for each in wanted))
+        yield from values(self.action, *wanted)
+        yield from self.action.named(near)
+        yield from self.action.around(near)
+        yield from self.action.compounds(near)
+        yield from self._filters.strange(lambda _: False, wanted)
 
     def _owners(self) -> Iterator[str]:
         envelope = self.seen.event.envelope
@@ -215,8 +229,8 @@ class Doubts:
             one = leaf.count == 1 and key not in leaf.names
             if one and any(_beyond(number(value), prefix, bound) for value in leaf.values):
                 yield f"{shown(leaf.path)} is one thing or a number in a list, {self._spelt(key)} bounds it"
-        for path, values in lying.items():
-            quantities = [quantity for value in values if (quantity := number(value)) is not None]
+        for path, told in lying.items():
+            quantities = [quantity for value in told if (quantity := number(value)) is not None]
             if not quantities or any(_beyond(quantity, prefix, bound) for quantity in quantities):
                 yield f"{shown(path)} is an object, {self._spelt(key)} bounds it"
 

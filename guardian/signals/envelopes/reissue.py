@@ -1,9 +1,9 @@
 """The first envelope that a session showed, in brief, and where later ones exceed it. Pure and bounded.
 
-It is kept as plain data: the first 128 tools of the alphabet, a name of more than 128 characters as its digest,
-and so constraints of more than 8,192, whatever the order of their lists. Delegator, parent, purpose and
-constraints can only be compared under the same redaction rules: what was kept under others, or by an earlier
-version, is taken anew.
+It is kept as plain data: the first 128 tools of the alphabet and, where there are more, a digest of all; a name
+of more than 128 characters as its digest, and so constraints of more than 8,192, whatever the order of their
+lists. Delegator, parent, purpose and constraints can only be compared under the same redaction rules: what was
+kept under others, or by an earlier version, is taken anew.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _MAX_TOOLS = 128
 _TOOL_CHARS = 128
 _CONSTRAINT_CHARS = 8_192
 _LISTED = 5
-_NEVER_REDACTED = ("tools", "count", "expires")
+_NEVER_REDACTED = ("tools", "count", "all", "expires")
 
 
 def essence(seen: Observation) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def essence(seen: Observation) -> dict[str, Any]:
     return {
         "tools": tools[:_MAX_TOOLS],
         "count": len(tools),
+        **({"all": _all(tools)} if len(tools) > _MAX_TOOLS else {}),
         "purpose": _purpose(envelope),
         "expires": envelope.expires_at.isoformat() if envelope.expires_at is not None else None,
         "constraints": _constraints(envelope),
@@ -53,7 +54,8 @@ def remembered(first: Mapping[str, Any] | None, seen: Observation) -> Mapping[st
         return essence(seen)
     if first.get("rules") == _rules(seen.redacted):
         return first
-    return {**essence(seen), **{name: first[name] for name in _NEVER_REDACTED}}
+    anew = {name: kept for name, kept in essence(seen).items() if name not in _NEVER_REDACTED}
+    return {**{name: kept for name, kept in first.items() if name in _NEVER_REDACTED}, **anew}
 
 
 def growth(first: Mapping[str, Any], seen: Observation) -> Iterator[Widening]:
@@ -93,18 +95,29 @@ def _tools(first: Mapping[str, Any], envelope: Envelope, spelling: Mapping[str, 
         detail = "this session was issued with a list of tools, now it lists none"
         yield Widening("reissued_tools", detail, marks([ANYTHING]))
         return
+    unclear = list(_other(first, now))
     if not before or (now[:_MAX_TOOLS] == before and len(now) <= first["count"]):
-        return  # what more there is of a list that was cut may be what was not kept
+        yield from unclear  # what more there is of a list that was cut may be what was not kept
+        return
     now, before = map(sorted, in_one_spelling(now, before, spelling))
     held, wild = frozenset(before), [entry for entry in before if "*" in entry]
     beyond = (tool for tool in now if tool not in held)
     more = [tool for tool in beyond if spend(len(wild), tool) and not any(covers(entry, tool) for entry in wild)]
     if len(first["tools"]) < first["count"] >= len(now):  # cut: what would stand among those that were kept is new
         kept = first["tools"] if before == first["tools"] else [""]  # spelt otherwise they have another order
-        more = [tool for tool in more if tool < kept[-1]]
+        unsure, more = more, [tool for tool in more if tool < kept[-1]]
+        if unsure and not more:
+            yield from unclear
     if more:
         said = some(more, _LISTED, lambda tool: shown(tool, 60))
         yield Widening("reissued_tools", f"this session was issued without {said}", marks(more))
+
+
+def _other(first: Mapping[str, Any], now: list[str]) -> Iterator[Widening]:
+    """That a list which was cut is another one; an earlier version kept nothing to tell that by."""
+    if "all" in first and first["all"] != (mark := _all(now)):
+        detail = "this session was issued with other tools, too many to keep"
+        yield Widening("reissued_unclear", detail, marks([mark]))
 
 
 def _bounds(before: str, envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:
@@ -164,6 +177,10 @@ def _delegator(seen: Observation) -> str | None:
 
 def _parent(envelope: Envelope) -> str | None:
     return None if envelope.parent_session_id is None else _digest(envelope.parent_session_id)
+
+
+def _all(tools: list[str]) -> str:
+    return _digest("\n".join(tools))
 
 
 def _kept(tool: str) -> str:
