@@ -28,7 +28,7 @@ from guardian.signals.exposure.sensitivity import WEIGHTS, kinds_of
 from guardian.signals.exposure.vouching import UNTOLD, vouched
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.words.reach import Way, way_of
+from guardian.signals.words.reach import Way, unread, way_of
 from guardian.signals.words.reads import brings_back, names_whom
 from guardian.signals.words.wording import shown
 
@@ -88,7 +88,7 @@ class ChainExposure(SignalFold):
             places = places_asked(seen.event)
             told, why = self._told_away(state, seen, places)
             if not told:
-                return self._after(state, seen, places), Signal(self.name, 0.0, self._told(state))
+                return self._after(state, seen, places), Signal(self.name, 0.0, self._told(state, seen))
             carried = self._carried(state, seen, Way.LOOKUP, why)
             return self._after(state, seen), replace(carried, value=told * carried.value)
         carried = self._carried(state, seen, way)
@@ -192,10 +192,11 @@ class ChainExposure(SignalFold):
             "prints": dict(list(prints.items())[-_MAX_PRINTS:]),
         }
 
-    def _told(self, state: State) -> str:
+    def _told(self, state: State, seen: Observation) -> str:
+        does = "missing: the end of a statement" if unread(seen.event) else "carries nothing out"
         if not state["kinds"]:
-            return "carries nothing out; nothing known to be sensitive was read so far"
-        return shown(f"carries nothing out; read so far: {', '.join(sorted(state['kinds']))}", 400)
+            return f"{does}; nothing known to be sensitive was read so far"
+        return shown(f"{does}; read so far: {', '.join(sorted(state['kinds']))}", 400)
 
 
 _Read = tuple[str, bool, bool]

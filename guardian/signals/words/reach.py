@@ -117,6 +117,11 @@ def way_of(event: DecisionEvent) -> Way | None:
     return _way_of_name(tool) if {"http", "curl"}.isdisjoint(named) else Way.EXPORT
 
 
+def unread(event: DecisionEvent) -> bool:
+    """Whether the end of a statement was not looked at, so that it may carry out data."""
+    return any(len(told) > statements.CHARS for told in _told(event, _STATEMENTS))
+
+
 def _methods(event: DecisionEvent) -> frozenset[str]:
     """The HTTP methods that the arguments name, however spelt and wrapped: which one is meant, a tool knows."""
     return frozenset(told.strip().lower() for told in _told(event, _METHOD)) - {""}
