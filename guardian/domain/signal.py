@@ -50,9 +50,14 @@ _CAP = 2**53
 Signature = Literal["absent", "unchecked", "missing", "valid", "invalid"]
 """How the signature over an envelope stood up. "absent": nobody asks for one; "missing": there is none."""
 
-NOTED = frozenset({"arguments_unchecked", "reissued_unclear", "credential_in_arguments", "credential_in_resource"})
-"""Soft breaches that ask for nothing out of the box: something could not be compared, or an argument is merely
-called a secret, as those are with which honest agents log in."""
+NOTED = frozenset(
+    {
+        *("arguments_unchecked", "reissued_unclear", "renewed"),
+        *("credential_in_arguments", "credential_in_resource"),
+    }
+)
+"""Soft breaches that ask for nothing out of the box: something could not be compared, an envelope was renewed by
+who may issue it, or an argument is merely called a secret, as those are with which honest agents log in."""
 
 _OF_PAPERS = frozenset({"signature_missing"})
 

@@ -55,6 +55,7 @@ _RULES = {
     "reissued_delegator": (1.0, "Its envelope was issued again for another person"),
     "reissued_parent": (1.0, "Its envelope was issued again below another parent, or none"),
     "reissued_expiry": (0.5, "Its envelope was issued again to last longer"),
+    "renewed": (0.1, "Its envelope was renewed"),
     "reissued_unclear": (0.1, "Its envelope was issued again, and its constraints cannot be compared"),
 }
 """Each breach, the value it gives the signal, and what a finding about it is called."""
@@ -86,6 +87,7 @@ class DelegationWidening(SignalFold):
         "wider_unclear",
         "reissued_expiry",
         "reissued_unclear",
+        "renewed",
     )
     kept_share: float = 0.75
     leeway_seconds: float = 30.0

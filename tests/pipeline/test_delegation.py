@@ -358,6 +358,22 @@ def test_a_parent_that_only_tried_with_a_longer_envelope_is_not_renewed(world, b
     assert "later_expiry" in names(world)
 
 
+@pytest.mark.parametrize("how", ["signed", "registered", None])
+def test_a_renewal_by_who_may_issue_envelopes_flags_nobody(new_world, make_decoder, body, how: str | None) -> None:
+    world = new_world(decoder=make_decoder(verify=lambda _: "valid" if how == "signed" else "absent"))
+    for n, until in enumerate((EARLY, LATE, LATEST, None)):
+        call = body(n, **renewed(until))
+        if how == "registered":
+            world.hear(HumanWord.REGISTERED, detail=digest(call))
+        world.feed(call)
+        assert names(world) - {"no_expiry"} == ({"renewed" if how else "reissued_expiry"} if n else set())
+    told = [] if how else ["Its envelope was issued again to last longer"]
+    assert [f.title for f in world.told(Kind.DRIFT)] == told
+    world.feed(body(9, **renewed(LATEST, envelope__allowed_tools=["*"])))
+    assert "reissued_tools" in names(world)
+    assert world.state().stage is Stage.FLAGGED
+
+
 def test_a_renewal_that_was_registered_counts_before_the_parent_acts_again(world, body) -> None:
     world.feed(body(1, **renewed(EARLY)))
     world.register(body(**renewed(LATE))["envelope"])

@@ -72,7 +72,7 @@ def _growth(first: Mapping[str, Any], seen: Observation) -> Iterator[Widening]:
     envelope = seen.event.envelope
     yield from _tools(first, envelope, seen.spelling)
     if first.get("rules") == _rules(seen.redacted):
-        yield from _bounds(first["constraints"], envelope, seen.redacted)
+        yield from _bounds(first["constraints"], seen)
         yield from _people(first, seen)
         if _purpose(envelope) != first["purpose"]:
             detail = f'this session was issued for another purpose than "{shown(envelope.purpose)}"'
@@ -81,10 +81,15 @@ def _growth(first: Mapping[str, Any], seen: Observation) -> Iterator[Widening]:
     if expires is None:
         return
     if envelope.expires_at is None:
-        yield Widening("reissued_expiry", f"this session was issued until {expires}, now it never expires")
+        yield Widening(_lasting(seen), f"this session was issued until {expires}, now it never expires")
     elif outlives(envelope.expires_at, datetime.fromisoformat(expires)):
         detail = f"this session was issued until {expires}, now until {envelope.expires_at.isoformat()}"
-        yield Widening("reissued_expiry", detail)
+        yield Widening(_lasting(seen), detail)
+
+
+def _lasting(seen: Observation) -> str:
+    """What a later end breaks: who stands for an envelope stands for how long it holds."""
+    return "renewed" if seen.issued else "reissued_expiry"
 
 
 def _tools(first: Mapping[str, Any], envelope: Envelope, spelling: Mapping[str, str]) -> Iterator[Widening]:
@@ -120,7 +125,8 @@ def _other(first: Mapping[str, Any], now: list[str]) -> Iterator[Widening]:
         yield Widening("reissued_unclear", detail, marks([mark]))
 
 
-def _bounds(before: str, envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:
+def _bounds(before: str, seen: Observation) -> Iterator[Widening]:
+    envelope, redacted = seen.event.envelope, seen.redacted
     now = _constraints(envelope)
     if now == before:
         return
@@ -132,7 +138,7 @@ def _bounds(before: str, envelope: Envelope, redacted: Mapping[str, str]) -> Ite
         read(envelope.resource_constraints, redacted), read(json.loads(before), redacted)
     ):
         if kind == "expiry":
-            yield Widening("reissued_expiry", f"this session was issued until another time: {detail}")
+            yield Widening(_lasting(seen), f"this session was issued until another time: {detail}")
         else:
             yield Widening(f"reissued_{kind}", f"this session was issued with less: {detail}", about)
 
