@@ -8,7 +8,8 @@ from guardian.domain.rules import ROOT, ArgumentAtMost, ArgumentIn, ArgumentLike
 from guardian.tightening.wording import quoted
 
 _HEAD = """\
-// What the policies beside this file expect of a request. When deciding, treat an error of a policy as a refusal:
+// What the policies beside this file expect of a request. They refuse nothing where purpose, role and parent_role
+// are others than guardian/gateway/facts.py makes. When deciding, treat an error of a policy as a refusal:
 // Cedar skips that policy. Send the text "[number]" in the place of one with a fraction or beyond 64 bits, which
 // Cedar cannot hold. Records are closed, and all tools share them: to validate requests against this too, leave
 // out of `envelope` what is not listed below, and out of `arguments` what is not listed here:

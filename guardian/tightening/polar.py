@@ -24,6 +24,8 @@ _HEAD = """# Restrictions proposed by guardian. It only denies: nothing here all
 # In your own rules: allow(...) if ... and not guardian_denies(_, call);
 # `call` is a dictionary: tenant, purpose, role, parent_role, agent_id, tool, hour, session_age_s, arguments
 # (flat), envelope, argument_names and envelope_names (their keys), and where known records and data_classes.
+# purpose, role and parent_role as guardian/gateway/facts.py makes them: asked about other ones, or where one is
+# missing, this denies nothing. So refuse a call of which you do not know them all.
 """
 
 

@@ -15,23 +15,28 @@ RULES_FILE, DATA_FILE = "rego/guardian_tightening.rego", "rego/data.json"
 
 MODULE = """# Restrictions proposed by guardian. It only denies: nothing here allows anything.
 # input: tenant, purpose, role, parent_role, agent_id, tool, hour, session_age_s, arguments (flat), envelope, and
-# where known records and data_classes.
+# where known records and data_classes. purpose, role and parent_role as guardian/gateway/facts.py makes them:
+# asked about other ones, this denies nothing. One that is missing may be any: what would then be denied is.
 package guardian.tightening
 
 import rego.v1
 
 deny contains restriction.id if {
 	some restriction in data.guardian.restrictions
-	input.tenant == restriction.scope.tenant_id
-	input.purpose == restriction.scope.purpose
-	input.role == restriction.scope.role
-	input.parent_role == restriction.scope.parent_role
+	may_be("tenant", restriction.scope.tenant_id)
+	may_be("purpose", restriction.scope.purpose)
+	may_be("role", restriction.scope.role)
+	may_be("parent_role", restriction.scope.parent_role)
 	broken(restriction.rule)
 }
 
+may_be(fact, value) if input[fact] == value
+
+may_be(fact, _) if object.get(input, fact, null) == null
+
 broken(rule) if {
 	rule.kind == "forbid_tool"
-	input.tool == rule.tool
+	may_be("tool", rule.tool)
 	not input.agent_id in rule.except_agents
 }
 
@@ -56,15 +61,20 @@ broken(rule) if {
 }
 
 broken(rule) if {
+	rule.kind == "max_lifetime"
+	object.get(input, "session_age_s", null) == null
+}
+
+broken(rule) if {
 	rule.argument
-	input.tool == rule.tool
+	may_be("tool", rule.tool)
 	rule.required
 	not rule.argument in object.keys(input.arguments)
 }
 
 broken(rule) if {
 	rule.argument
-	input.tool == rule.tool
+	may_be("tool", rule.tool)
 	value := input.arguments[rule.argument]
 	not permitted(rule, value)
 }

@@ -27,6 +27,7 @@ from guardian.domain.rules import (
     PinArgument,
 )
 from guardian.errors import ConfigurationError
+from guardian.gateway.facts import scope_facts
 from guardian.policy.cedar_text import forbid_problems
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.cedar import FACTS, POLICIES, SCHEMA, CedarForbids
@@ -211,6 +212,33 @@ def test_rego_lets_no_value_slip_by_in_another_wrapping(placed, restricted, rule
     restriction, call = restricted(rule), placed(**told)
     files = RegoDenials().files(proposal(restriction))
     assert agrees(RegoEvaluator(files).denied_by(facts(call)), restriction, call)
+
+
+@pytest.mark.parametrize("fact", ["tenant", "purpose", "role", "parent_role", "tool", "session_age_s"])
+def test_in_rego_a_fact_that_a_gateway_does_not_send_may_be_any(placed, restricted, fact):
+    """No rule would match, and everything pass."""
+    cut, short = restricted(ForbidTool("mail.send")), restricted(MaxLifetime(60))
+    below = restricted(ForbidTool("mail.send"), Scope("acme", "review contracts", "agent_review", "boss"))
+    paid = restricted(ForbidTool("pay.out"), Scope("acme", "pay", "agent_pay", ""))
+    engine = RegoEvaluator(RegoDenials().files(proposal(cut, short, below, paid)))
+    whole = facts(placed(tool="mail.send", age_s=3600))
+    assert engine.denied_by(whole) == sorted([cut.id, short.id])
+    also = {"parent_role": [below.id], "tool": []}.get(fact, [])
+    without = {name: value for name, value in whole.items() if name != fact}
+    for told in (without, whole | {fact: None}):
+        assert engine.denied_by(told) == sorted([cut.id, short.id, *also])
+    assert engine.denied_by(whole | {"tool": "contracts.read", "session_age_s": 1, "parent_role": None}) == []
+
+
+def test_by_names_as_an_envelope_has_them_each_language_says_who_makes_the_facts(placed, restricted):
+    made = proposal(restricted(ForbidTool("mail.send")))
+    for files in (RegoDenials().files(made), PolarDenials().files(made), cedar.files(made)):
+        assert any("guardian/gateway/facts.py" in text for text in files.values())
+    call = facts(placed(tool="mail.send"))
+    asked = {"purpose": "Review contracts 7781", "agent": "agent_review-07"}
+    engine = RegoEvaluator(RegoDenials().files(made))
+    assert engine.denied_by(call | {"purpose": asked["purpose"], "role": asked["agent"]}) == []
+    assert engine.denied_by(call | scope_facts(**asked)) == [made.restrictions[0].id]
 
 
 @pytest.mark.parametrize("text", NASTY)

@@ -1,0 +1,49 @@
+"""What policies of least privilege know a call by: its purpose's family and the roles of its agents.
+
+Policies that `guardian propose` renders ask for these, and refuse nothing where they are asked by other names.
+Standard library only, Python 3.10 or later; conformance vectors for other languages are in
+`tests/contract/facts/vectors.json`.
+"""
+
+import re
+
+_SEPARATOR = r"[-_.:/@#]"
+_UUID = r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_POD = r"[0-9a-f]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}"  # of a deployment or cron job in Kubernetes
+_INSTANCE = re.compile(  # the look-ahead reads once, never anew; Python 3.10 has no other way to say so
+    rf"(?=((?:{_SEPARATOR}+(?:{_UUID}|{_POD}|v?\d+|[0-9a-f]{{8,}})(?={_SEPARATOR}|$))+))\1$"
+)
+
+
+def scope_facts(purpose: str, agent: str | None, parent_agent: str | None = None) -> dict[str, str]:
+    """The facts `purpose`, `role` and `parent_role` of a call, from the names in its envelope.
+
+    `agent` is its agent's name, None or empty where it has none. `parent_agent` is that of the session which
+    delegated to this one, None for a root. Where there is such a session and nobody knows its agent, take
+    `parent_role` out again: a policy that lacks it must refuse (in Rego it does so by itself).
+
+    >>> scope_facts("Review contract 7781 of Acme for renewal risk", "agent_review-07", "agent_boss")
+    {'purpose': 'review contract of for renewal risk', 'role': 'agent_review', 'parent_role': 'agent_boss'}
+    """
+    return {
+        "purpose": purpose_family(purpose),
+        "role": agent_role(agent),
+        "parent_role": agent_role(parent_agent),
+    }
+
+
+def purpose_family(purpose: str) -> str:
+    """Its words in lower case, without those that hold a digit and, after the first, those that begin with a
+    capital; the purpose as it is if nothing would be left."""
+    kept = [
+        word.lower()
+        for place, word in enumerate(purpose.split())
+        if not any(c.isdigit() for c in word) and (place == 0 or not word[:1].isupper())
+    ]
+    return " ".join(kept) or purpose
+
+
+def agent_role(agent: str | None) -> str:
+    """Its name without the numbers, versions, hashes, UUIDs and pods at its end; as it is if nothing would be
+    left."""
+    return _INSTANCE.sub("", agent or "") or agent or ""
