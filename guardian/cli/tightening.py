@@ -18,7 +18,7 @@ from guardian.cli.common import (
 )
 from guardian.cli.windows import ArchiveOption, days_of, moment_of
 from guardian.config import Settings
-from guardian.domain.text import counted, visible
+from guardian.domain.text import counted, some, visible
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from guardian.tightening.verifying import Verified
 
 _FAULT = 1
+_NAMED = 20
 
 RejectionsOption = Annotated[
     Path | None, typer.Option("--rejections", help="What people said no to; default tightening.rejections.")
@@ -242,6 +243,7 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
                 "unknown": found.unknown,
                 "not_refused": found.passed,
                 "by_restriction": found.calls,
+                "never_refused": found.idle,
                 "examples": [change.as_json() for change in found.examples],
             }
         )
@@ -254,7 +256,10 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
             f"{found.unknown:,} refused that could not be judged, "
             f"{found.passed:,} allowed although the proposal refuses them"
         )
-        for change in found.examples[:20]:
+        if found.idle:
+            never = sorted(found.idle, key=lambda name: -found.idle[name])
+            typer.echo(f"of these nothing was refused, so they are not in force, it seems: {some(never, _NAMED)}")
+        for change in found.examples[:_NAMED]:
             call = change.placed.call
             line = f"  {call.at.isoformat()} {call.session_id} {call.tool} ({', '.join(change.restrictions)})"
             typer.echo(visible(line))

@@ -21,7 +21,8 @@ class Verified:
     """Counts since the merge.
 
     `passed` are calls that were allowed although a restriction refuses them: it is not merged, or not in force
-    everywhere. `honest` are the honest sessions of the roles concerned, `broken` those that had a call refused.
+    everywhere. `idle` counts them by restriction, for those as which nothing was refused. `honest` are the honest
+    sessions of the roles concerned, `broken` those that had a call refused.
     `unknown` are refused calls of honest sessions whose parent nobody knows, if under some parent the proposal
     refuses them. `calls` counts the other refused calls of honest sessions by restriction.
     """
@@ -34,6 +35,7 @@ class Verified:
     broken: int = 0
     unknown: int = 0
     calls: dict[str, int] = field(default_factory=dict)
+    idle: dict[str, int] = field(default_factory=dict)
     examples: tuple[Change, ...] = ()
 
 
@@ -45,6 +47,8 @@ def verify(calls: Iterable[PastCall], proposal: Proposal, trust: Trust, *, since
     policy = NewPolicy(proposal.restrictions, proposal.grants)
     counts: Counter[str] = Counter()
     by: Counter[str] = Counter()
+    passed: Counter[str] = Counter()
+    heeded: set[str] = set()
     honest: set[SessionKey] = set()
     broken: set[SessionKey] = set()
     examples: list[Change] = []
@@ -66,11 +70,20 @@ def verify(calls: Iterable[PastCall], proposal: Proposal, trust: Trust, *, since
             continue
         if call.allowed:
             counts["passed"] += 1
+            passed.update(each.id for each in refused)
             continue
+        heeded.update(each.id for each in refused)
         counts["denied_honest" if trusted else "denied_flagged"] += 1
         if trusted:
             broken.add(call.key)
             by.update(each.id for each in refused)
             if len(examples) < MOST_EXAMPLES:
                 examples.append(Change(placed, tuple(each.id for each in refused), honest=True))
-    return Verified(**counts, honest=len(honest), broken=len(broken), calls=dict(by), examples=tuple(examples))
+    return Verified(
+        **counts,
+        honest=len(honest),
+        broken=len(broken),
+        calls=dict(by),
+        idle={name: count for name, count in passed.items() if name not in heeded},
+        examples=tuple(examples),
+    )

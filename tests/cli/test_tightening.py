@@ -388,6 +388,9 @@ def test_after_the_merge_what_still_passes_is_told(guardian, proposed):
     assert told["honest_sessions"] > 10
     assert told["honest_sessions_denied"] == 0
     shown = guardian("propose", "--verify", proposed, "--since", UNTIL)
+    never = told["never_refused"]
+    assert sum(never.values()) >= told["not_refused"] > 0, "it was merged nowhere"
+    assert f"they are not in force, it seems: {max(never, key=never.get)}" in shown
     assert f"0 calls in 0 of {told['honest_sessions']:,} honest sessions of its roles refused" in shown
 
 

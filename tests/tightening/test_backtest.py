@@ -347,6 +347,18 @@ def test_after_a_merge_denials_of_honest_work_are_told(call, restricted):
     assert found.examples[0].restrictions == (one.id,)
 
 
+def test_after_a_merge_what_was_never_refused_is_named_by_its_restriction(call, restricted):
+    sent, paid, most = (restricted(rule) for rule in (ForbidTool("mail.send"), ForbidTool("pay"), MaxRecords(5)))
+    calls = [
+        call(tool="mail.send", session_id="a"),
+        call(tool="mail.send", session_id="b", records=9),
+        call(tool="pay", session_id="c"),
+        call(tool="pay", session_id="d", allowed=False),
+    ]
+    found = verify(calls, proposal_of((sent, paid, most)), Trust(), since=START)
+    assert (found.passed, found.idle) == (3, {sent.id: 2, most.id: 1})
+
+
 def test_after_a_merge_a_session_that_ran_out_of_records_is_told_of(call, restricted):
     most = restricted(MaxRecords(100))
     grants = {SCOPE: (Grant(("contracts.read", "mail.send"), None, 5000),)}
