@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, astuple, dataclass, field
 from datetime import datetime
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from guardian.disk import write_atomically
 from guardian.domain.restriction import Restriction, Scope
@@ -26,6 +29,8 @@ _NAMED = 5
 _BEGUN = "# not written to its end"
 _POLICIES = (".cedar", ".rego", ".polar")
 _LOADED = (*_POLICIES, ".json", ".yaml", ".yml")  # by some loader, hidden or not
+_BY_ID = ("by_restriction", "stopped_by")  # what a backtest counts for each restriction
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
 _DATA = ("data.json", "data.yaml", "data.yml")  # OPA's, in whichever folder
 
 
@@ -115,25 +120,39 @@ class Proposal:
             for each in value["grants"]:
                 had, spelt = each["data_classes"], each.get("spelt")
                 grant = Grant(
-                    tuple(each["tools"]), None if had is None else tuple(had), each["max_records"],
+                    tuple(_checked("tools", list[str], each["tools"])),
+                    None if had is None else tuple(_checked("data_classes", list[str], had)), each["max_records"],
                     each.get("records_unread", False), None if spelt is None else tuple(sorted(spelt.items())),
                 )  # fmt: skip
-                grants.setdefault(Scope(**each["scope"]), []).append(grant)
-            counts = {name: item for name, item in value["backtest"].items() if name != "cost"}
+                scope = _checked("scope", Scope, asdict(Scope(**each["scope"])))
+                grants.setdefault(scope, []).append(_checked("grants", Grant, asdict(grant)))
+            counts = {
+                name: _checked(name, dict[str, _Count] if name in _BY_ID else _Count, item)
+                for name, item in value["backtest"].items()
+                if name != "cost"
+            }
             return cls(
-                tenant_id=value["tenant"],
+                tenant_id=_checked("tenant", str, value["tenant"]),
                 since=_moment(value["window"]["since"]),
                 until=_moment(value["window"]["until"]),
                 made_at=_moment(value["made_at"]),
                 restrictions=tuple(map(Restriction.from_json, value["restrictions"])),
                 grants={scope: tuple(found) for scope, found in grants.items()},
                 backtest=Backtest(**counts),
-                surface=Surface(**value["surface"]),
-                abstentions=tuple(Abstention(Scope(**a["scope"]), a["why"]) for a in value["abstentions"]),
-                advice=tuple(Advice(a["tenant"], a["subject"], a["text"]) for a in value["advice"]),
-                rejected=tuple(value["rejected"]),
-                renamed=tuple(value.get("renamed", ())),
-                spelt={tool: tuple(own) for tool, own in value.get("spelt", {}).items()},
+                surface=Surface(**_checked("surface", dict[str, _Count], value["surface"])),
+                abstentions=tuple(
+                    _checked("abstentions", Abstention, {"scope": asdict(Scope(**a["scope"])), "why": a["why"]})
+                    for a in value["abstentions"]
+                ),
+                advice=tuple(
+                    _checked("advice", Advice, asdict(Advice(a["tenant"], a["subject"], a["text"])))
+                    for a in value["advice"]
+                ),
+                rejected=tuple(_checked("rejected", list[str], value["rejected"])),
+                renamed=tuple(_checked("renamed", list[str], value.get("renamed", []))),
+                spelt={
+                    tool: tuple(_checked("spelt", list[str], own)) for tool, own in value.get("spelt", {}).items()
+                },
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
@@ -286,6 +305,20 @@ def rendered(folder: Path, pattern: str) -> list[Path]:
     """The files that match within the folders of a proposal's renderings, in the order of their names."""
     below = [path for path in folder.glob("[!.]*") if path.is_dir() and not (path / PROPOSAL).exists()]
     return sorted(path for each in below for path in each.glob(pattern) if path.is_file())
+
+
+def _checked(name: str, kind: Any, told: Any) -> Any:
+    """That as a value of this type. Raises ValueError where it is none."""
+    try:
+        return _of(kind).validate_python(told)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        raise ValueError(f"{'.'.join(map(str, (name, *problem['loc'])))}: {problem['msg']}") from error
+
+
+@cache
+def _of(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _moment(text: str) -> datetime:

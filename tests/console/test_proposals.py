@@ -185,7 +185,9 @@ def test_a_name_leads_nowhere_else(make_site: Any) -> None:
 
 def test_what_is_no_proposal_is_passed_over(make_site: Any) -> None:
     site = make_site(console={"proposals": "proposals"})
-    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"format": "other"}'), ("d", "[" * 99_999)):
+    edited = json.dumps({**proposal().as_json(), "surface": {"before": None}})
+    texts = {"a": "{", "b": "[]", "c": '{"format": "other"}', "d": "[" * 99_999, "e": edited}
+    for name, text in texts.items():
         (site.folder / "proposals" / name).mkdir(parents=True)
         (site.folder / "proposals" / name / PROPOSAL).write_text(text)
     put(site.folder / "proposals" / "good", proposal())
