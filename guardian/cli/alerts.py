@@ -47,7 +47,8 @@ def preview(
     as_json: JsonOption = False,
     config: ControlOption = None,
 ) -> None:
-    """Print the Slack blocks of a finding's case, as text or with --json as they are sent.
+    """Print the Slack blocks of a finding's case, as text or with --json as they are sent; of the finding alone,
+    in full, where its case shows another.
 
     Example: guardian alerts preview fnd_5f0c --json
     """
@@ -61,10 +62,10 @@ def preview(
     elif not finding.startswith(("fnd_", "news_")):
         raise ConfigurationError(f"{finding!r} is no finding's id, nor a sample: {', '.join(known)}")
     else:
-        from guardian.commands.alert_tests import alert_about
+        from guardian.commands.alert_tests import preview_of
 
         with client(config) as control:
-            blocks = shown(alert_about(finding, control))
+            blocks = preview_of(finding, control)
     if as_json:
         print_json({"blocks": blocks})
     else:

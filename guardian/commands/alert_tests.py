@@ -4,13 +4,16 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from guardian.alerting.blocks import Block, message, section
+from guardian.alerting.neutralise import code
 from guardian.alerting.port import Alert, AlertChannel, RetryLater
 from guardian.bootstrap.channels import given
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import open_channel
 from guardian.bootstrap.slack import slack_options
-from guardian.commands.samples import samples
+from guardian.commands.samples import samples, shown
 from guardian.config import Settings
+from guardian.control.cases.case import told as outcome_of
 from guardian.control.desk.clicks import alert_of
 from guardian.domain.finding import Kind
 from guardian.errors import ConfigurationError, GuardianError
@@ -67,8 +70,8 @@ def send_samples(settings: Settings, *, only: str | None = None) -> Iterator[Sen
                 yield Sent(name, kind, False, str(error)[:300])
 
 
-def alert_about(finding_id: str, control: EvidenceClient) -> Alert:
-    """A finding as the alert of its case would tell it now.
+def preview_of(finding_id: str, control: EvidenceClient) -> list[Block]:
+    """A finding as the message of its case tells it now; where that shows another one, by itself, which is said.
 
     Raises ControlError where control does not know of it, or of its case.
     """
@@ -76,5 +79,9 @@ def alert_about(finding_id: str, control: EvidenceClient) -> Alert:
     told = found.finding
     if told.kind is Kind.CONTROL:  # news of guardian are of no session, and so of no case of one
         outcome = AlertOutcome(effect=found.outcome.effect, allowed=True)
-        return Alert(finding=told, outcome=outcome, case=_CASE)
-    return alert_of(_CASE, control.case(told.tenant_id, told.session_id))
+        return shown(Alert(finding=told, outcome=outcome, case=_CASE))
+    view = control.case(told.tenant_id, told.session_id)
+    if view.shown.finding.id == told.id:
+        return shown(alert_of(_CASE, view))
+    other = section(f"The message of its case shows another finding: {code(view.shown.finding.id, 120)}")
+    return [other, *message(Alert(finding=told, outcome=outcome_of(found.outcome), case=_CASE))]

@@ -12,7 +12,7 @@ from guardian.alerting.plain_text import as_text
 from guardian.alerting.slack import SlackOptions
 from guardian.bootstrap.slack import people
 from guardian.commands import doctor
-from guardian.commands.alert_tests import send_samples
+from guardian.commands.alert_tests import preview_of, send_samples
 from guardian.commands.manifest import manifest_text
 from guardian.commands.samples import samples, shown
 from guardian.commands.slack_check import NEEDED, check_slack
@@ -142,6 +142,19 @@ def test_the_samples_are_the_ones_that_were_looked_at(office) -> None:
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
     assert told == json.loads(golden.read_text("utf-8"))
+
+
+def test_a_finding_is_previewed_though_its_case_shows_another(office, a_finding) -> None:
+    """A bare alert names it: nowhere else is shown what a filter kept back."""
+    first, second = (a_finding(n=n, tool=tool) for n, tool in enumerate(("crm.export", "email.send")))
+    office.submit(first)
+    office.submit(second)
+    with office.client("maya", "responder") as maya:
+        of_first, of_second = (as_text(preview_of(each.id, maya)) for each in (first, second))
+    assert "crm.export" in of_first
+    assert f"The message of its case shows another finding: {second.id}" in of_first
+    assert "email.send" in of_second
+    assert "another finding" not in of_second
 
 
 @pytest.mark.parametrize(
