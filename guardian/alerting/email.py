@@ -42,6 +42,7 @@ _log = logger("alerting")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailOptions:
     """`tls` is starttls, tls, or none (only to a server on this machine). `password_file` goes with `username`.
+    Addresses are ASCII.
 
     `timeout_s` bounds each answer of the server; a whole mail may take three times as long.
     """
@@ -67,6 +68,8 @@ class EmailOptions:
                 Address(addr_spec=address)
             except (ValueError, IndexError) as error:
                 raise ConfigurationError(f"alerts.email: {address!r} is no address") from error
+            if not address.isascii():  # a server without SMTPUTF8 takes a mail to it from nobody, for nobody
+                raise ConfigurationError(f"alerts.email: {address!r} is not ASCII; write its domain as xn--…")
         if (self.username is None) != (self.password_file is None):
             raise ConfigurationError("alerts.email: username and password_file go together")
 
@@ -105,6 +108,8 @@ class EmailChannel:
             refused = self._in_full_or_bare(alert, lambda told: self._refused(told, name, asked))
         except smtplib.SMTPResponseException as error:
             raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
+        except smtplib.SMTPNotSupportedError as error:
+            raise AlertError(f"{self._options.host}: {plain(str(error), 120)}") from None
         except RetryLater:
             self._keep(name, before)
             raise
@@ -114,8 +119,8 @@ class EmailChannel:
     def _refused(self, alert: Alert, name: str, asked: tuple[str, ...]) -> dict[str, int]:
         """Who was refused, with which code. A server that hangs up before it has the mail puts everybody off.
 
-        Raises AlertError where the text is refused, RetryLater, and SMTPResponseException (5xx) where something
-        else is, which another text would not change.
+        Raises AlertError where the text is refused, RetryLater, and where something else is, which another text
+        would not change, SMTPResponseException (5xx) or SMTPNotSupportedError (STARTTLS, say).
         """
         message, met = mail(alert, self._options.sender, self._options.recipients), False
         message["Date"] = format_datetime(self._now())
@@ -140,6 +145,8 @@ class EmailChannel:
                 raise RetryLater(f"{self._options.host}: {error.smtp_code}", perhaps_refused=of_text) from None
             if of_text:
                 raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
+            raise
+        except smtplib.SMTPNotSupportedError:
             raise
         except (smtplib.SMTPException, OSError) as error:
             told_of = f"{type(error).__name__}: {plain(str(error), 120)}"

@@ -188,6 +188,25 @@ def test_only_https_leaves_this_machine_and_what_is_refused_tells_no_secret(url:
         assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("address", ["a@exämple.example", "ä@b.example"])
+def test_an_address_that_not_every_server_takes_is_refused_at_the_start(address: str) -> None:
+    for told in ({"sender": address}, {"recipients": ("c@d.example", address)}):
+        named = {"sender": "a@b.example", "recipients": ("c@d.example",), **told}
+        with pytest.raises(ConfigurationError, match=r"alerts\.email: "):
+            EmailOptions(host="mail.example", **named)
+
+
+@pytest.mark.parametrize("lacks", [{"tls": "starttls"}, {"tls": "none", "username": "guardian"}])
+def test_what_a_mail_server_cannot_do_is_a_refusal(mailbox, make_alert, time, tmp_path, lacks) -> None:
+    if "username" in lacks:
+        (tmp_path / "password").write_text("secret")
+        lacks = {**lacks, "password_file": str(tmp_path / "password")}
+    told = {"host": "127.0.0.1", "port": mailbox.port, "sender": "a@b.example", "recipients": ("c@d.example",)}
+    with pytest.raises(AlertError, match=r"127\.0\.0\.1: .*not supported"):
+        EmailOptions(**told, **lacks).open(time.given).deliver(make_alert())
+    assert mailbox.mails == []
+
+
 def test_mail_leaves_this_machine_encrypted() -> None:
     with pytest.raises(ConfigurationError, match="tls"):
         EmailOptions(host="mail.example", sender="a@b.example", recipients=("c@d.example",), tls="none")
