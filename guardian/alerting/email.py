@@ -211,8 +211,8 @@ _WHOLE_SUBJECT = _WholeSubject()
 
 
 def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
-    """The alert as a message in plain text; nothing in it is a link or markup that an agent made. Its `Date` is
-    when it is sent."""
+    """The alert as a message in plain text, without markup; of what agents wrote `unlinked` says what a mail
+    program may make a link. Its `Date` is when it is sent."""
     message = EmailMessage(_WHOLE_SUBJECT)
     line = blocks.one_line(alert, header, 120).replace(" · ", " - ")  # in ASCII it needs no encoded words
     message["Subject"] = f"[guardian] {line}"

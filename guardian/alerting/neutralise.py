@@ -9,7 +9,7 @@ from guardian.domain.text import CUT, as_name, plain
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%", "＝", "＋", "－", "＠")
 _SCHEME = re.compile(r"(?i)://|(?<=mailto):|(?<=tel):")
-_WWW = re.compile(r"(?i)\bwww\.")
+_WWW = re.compile(r"(?i)www\.")  # within a word too: some programs see 漢字www.evil.example as two
 _EMOJI = re.compile(r":(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
 _MENTION = re.compile(r"(?<!\w)([@#])(?=\w)")
 _OUTER_UNDERSCORE = re.compile(r"(?<!\w)_+|_+(?!\w)")
@@ -57,7 +57,11 @@ def csv_cell(text: str, limit: int) -> str:
 
 
 def unlinked(line: str) -> str:
-    """The line with nothing in it that a mail program or Slack would make a link."""
+    """The line with no address in it that begins with a scheme or with www.
+
+    Mail programs that make links of bare names (login.example/reset, it-desk@evil.example) still do: the names of
+    tools and agents, which people read and type back, are spelt in the same way.
+    """
     return _WWW.sub(
         lambda m: m.group()[:3] + "[.]", _SCHEME.sub(lambda m: f"[{m.group()[0]}]{m.group()[1:]}", line)
     )

@@ -93,6 +93,7 @@ def test_ordinary_words_are_left_as_they_are(text: str) -> None:
         ("mail a@b.example", "mail a@b.example"),
         ("mailto:a@b.example", "mailto[:]a@b.example"),
         ("www.evil.example", "www[.]evil.example"),
+        ("漢字www.evil.example", "漢字www[.]evil.example"),
         ("*bold* _slant_ ~gone~", "∗bold∗ ＿slant＿ ∼gone∼"),
         ("review_customer_contract", "review_customer_contract"),
         (":white_check_mark: approved", "∶white_check_mark: approved"),
