@@ -153,6 +153,17 @@ class Change:
     envelope: Envelope | None = None  # with REGISTERED: what was registered
 
 
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """Some entries of it. `feed` names the database that they are of, and each database counts its own; empty from
+    a control that does not say. `next` is what to ask after then; less than was asked after where it ends before
+    that."""
+
+    items: Sequence[Change]
+    next: int
+    feed: str = ""
+
+
 class Reading(NamedTuple):
     """How a log stands that is read while it is written: the reader's clock, and how far behind the log it is at
     most; None while it does not know."""

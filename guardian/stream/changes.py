@@ -1,8 +1,10 @@
 """People's word comes back: tails control's session-changes feed into the store."""
 
 import threading
+from datetime import datetime
 
 from guardian.domain.backoff import Backoff
+from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, finding_id
 from guardian.errors import ControlError, StoreError
 from guardian.store.monitor.words import Words
 from guardian.stream.port import Clock, Control
@@ -50,8 +52,33 @@ class ChangeTail:
 
     def follow(self) -> int:
         """Read one page and apply it; returns how many changes were new."""
-        changes = self._client.changes(self._words.cursor())
-        applied = self._words.apply(changes, now=self._clock()) if changes else 0
+        known, cursor = self._words.feed(), self._words.cursor()
+        page = self._client.changes(cursor)
+        if page.feed not in ("", known):
+            other = known != "" or page.next < cursor
+            told = _told(page.feed, self._clock()) if other else None
+            self._words.turn_to(page.feed, known, told, now=self._clock())
+            if other:
+                _log.warning("control answers from another database; what it says is read from the first entry on")
+                page = self._client.changes(0)
+        applied = self._words.apply(page.items, feed=page.feed, now=self._clock()) if page.items else 0
         if applied:
             _log.info("session changes applied", count=applied)
         return applied
+
+
+def _told(feed: str, now: datetime) -> Finding:
+    return Finding(
+        id=finding_id(Kind.BUS, OPERATORS, "session-changes", feed, now.isoformat()),
+        kind=Kind.BUS,
+        tenant_id=OPERATORS,
+        session_id="session-changes",
+        wanted=Effect.FLAG,
+        severity="critical",
+        title=(
+            "Control answers from another database than before: what it says of sessions and envelopes is read"
+            " from its first entry on. Revocations and envelopes that only the former one knows have to be made"
+            " anew"
+        ),
+        time=now,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from guardian.domain.batch import Change, DeadLetter, Decoded, Judgement, Known, Memory, Wanted
+from guardian.domain.batch import ChangePage, DeadLetter, Decoded, Judgement, Known, Memory, Wanted
 from guardian.domain.finding import Finding
 from guardian.domain.record import Record
 
@@ -50,6 +50,6 @@ class Control(Protocol):
         """Post a finding; idempotent by its id. Returns what policy made of it."""
         ...
 
-    def changes(self, since: int) -> Sequence[Change]:
+    def changes(self, since: int) -> ChangePage:
         """What people said after sequence number `since`, in order; empty where there is nothing new."""
         ...

@@ -95,11 +95,15 @@ class SessionChange(Body):
 
 
 class ChangeList(Body):
-    """Changes after `since`, in order. Ask again from `next`; `more` says that there is more already."""
+    """Changes after `since`, in order. Ask again from `next`; `more` says that there is more already.
+
+    `feed` names the database that they are of; another one counts anew, and is read from its first entry.
+    """
 
     items: tuple[SessionChange, ...]
     next: int
     more: bool = False
+    feed: str = ""
 
 
 class ModeView(Body):

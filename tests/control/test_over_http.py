@@ -143,8 +143,11 @@ def test_the_monitors_two_calls_say_what_the_stream_expects(stage, base_url, a_f
         monitor: stream.ControlClient = MonitorClient(client)
         assert monitor.submit(a_finding())["effect"] == "flag"
         admin.revoke("acme", "sess_1", reason="x")
-        (word,) = monitor.changes(0)
-        assert (word.seq, word.key, word.word) == (1, ("acme", "sess_1"), "revoked")
+        page = monitor.changes(0)
+        assert [(word.seq, word.key, word.word) for word in page.items] == [(1, ("acme", "sess_1"), "revoked")]
+        assert (page.next, monitor.changes(1).next, monitor.changes(7).next) == (1, 1, 1)
+        with stage.deps.store.read() as rows:
+            assert page.feed == monitor.changes(7).feed == rows.audit.digest(1) != ""
 
 
 def test_the_embedded_gateway_client_follows_the_list(stage, base_url):

@@ -12,7 +12,16 @@ import pytest
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.domain.backoff import Backoff
-from guardian.domain.batch import Change, DeadLetter, Decoded, Judgement, Memory, ScoredDecision, Wanted
+from guardian.domain.batch import (
+    Change,
+    ChangePage,
+    DeadLetter,
+    Decoded,
+    Judgement,
+    Memory,
+    ScoredDecision,
+    Wanted,
+)
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
 from guardian.domain.session import SessionState
@@ -105,6 +114,7 @@ class Control:
     calls: list[str] = field(default_factory=list)
     got: dict[str, Finding] = field(default_factory=dict)
     feed: list[Change] = field(default_factory=list)
+    name: str = ""  # of its database; older versions do not say
     refuse: dict[str, int] = field(default_factory=dict)
     code: str = "refused"  # of what is refused; a proxy gives none
     takes: Callable[[], None] = lambda: None  # how long it takes to answer
@@ -119,10 +129,13 @@ class Control:
         self.got.setdefault(finding.id, finding)
         return {"effect": "flag"}
 
-    def changes(self, since: int) -> list[Change]:
+    def changes(self, since: int) -> ChangePage:
         if self.answers:
             raise self.answers.pop(0)
-        return [change for change in self.feed if change.seq > since][:2]
+        shown = [change for change in self.feed if change.seq > since][:2]
+        ends = max((change.seq for change in self.feed), default=0)
+        end = shown[-1].seq if shown else min(since, ends) if self.name else since
+        return ChangePage(shown, end, self.name)
 
 
 @dataclass

@@ -28,9 +28,10 @@ def list_session_changes(
     may_read(deps, caller, "readChanges")
     with deps.store.read() as rows:
         shown = rows.sessions.changes(since, caller.scope, limit)
-        end = shown[-1].seq if shown else since
+        end = shown[-1].seq if shown else min(since, rows.head().change_seq)
         more = bool(shown) and bool(rows.sessions.changes(end, caller.scope, 1))
-    return ChangeList(items=tuple(shown), next=end, more=more)
+        feed = rows.audit.digest(1)  # each backup has it, and no other database
+    return ChangeList(items=tuple(shown), next=end, more=more, feed=feed)
 
 
 @router.get("/modes/{tenant_id}", responses=READS)

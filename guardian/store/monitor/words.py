@@ -7,10 +7,12 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from guardian.domain.batch import Change
 from guardian.domain.envelope import Envelope, Grant
+from guardian.domain.finding import Finding
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord, SessionState
 from guardian.store.engine import reading, writing
 from guardian.store.monitor.envelopes import Heard, save_envelopes
+from guardian.store.monitor.outbox import insert_findings
 from guardian.store.monitor.sessions import load_sessions, save_sessions
 from guardian.store.monitor.spool import Pack, spool_in
 from guardian.store.monitor.tables import words
@@ -24,6 +26,7 @@ WORDS_KEPT = 100_000
 
 _QUEUE = select(words.c.seq).order_by(words.c.seq.desc()).limit(1).with_for_update()  # before the first: no queue
 _CURSOR = select(func.max(words.c.seq))
+_FEED = select(words.c.session_id).where(words.c.seq == 0)  # of no session: which feed the others are of
 
 
 class Words:
@@ -47,14 +50,33 @@ class Words:
         with reading(self._engine) as connection:
             return int(connection.execute(_CURSOR).scalar() or 0)
 
-    def apply(self, changes: Sequence[Change], *, now: datetime) -> int:
+    def feed(self) -> str:
+        """Which feed the sequence numbers are of; empty where control never said."""
+        with reading(self._engine) as connection:
+            return _feed(connection)
+
+    def turn_to(self, feed: str, known: str, told: Finding | None, *, now: datetime) -> None:
+        """Note which feed it is, unless another member changed what was `known`. If people are `told` of it, it is
+        another than before, and is read from the beginning."""
+        with writing(self._engine) as connection:
+            _in_turn(connection)
+            if _feed(connection) != known:
+                return
+            connection.execute(delete(words).where(words.c.seq == 0) if told is None else delete(words))
+            row = {"seq": 0, "tenant_id": "", "session_id": feed, "word": "", "at": now}
+            connection.execute(insert(words).values(row))
+            insert_findings(connection, [] if told is None else [told], now)
+
+    def apply(self, changes: Sequence[Change], *, feed: str = "", now: datetime) -> int:
         """Apply what is newer than the cursor, in one transaction; returns how many that were. Raises StoreError
-        where another member on the same database was at it too: read them again.
+        where another member on the same database was at it too: read them again. Nothing is of another `feed`.
 
         A session that was never seen gets its row now, so that the word meets its first action.
         """
         with writing(self._engine) as connection:
             cursor = _in_turn(connection)
+            if feed and _feed(connection) != feed:
+                return 0
             news = sorted((change for change in changes if change.seq > cursor), key=lambda change: change.seq)
             if not news:
                 return 0
@@ -78,8 +100,12 @@ class Words:
             connection.execute(insert(words), rows)  # fails where another member applied one of them meanwhile
             if self._keep is not None:
                 spool_in(connection, "labels", self._keep(news), rows=len(news), now=now)
-            connection.execute(delete(words).where(words.c.seq <= news[-1].seq - WORDS_KEPT))
+            connection.execute(delete(words).where(words.c.seq.between(1, news[-1].seq - WORDS_KEPT)))
         return len(news)
+
+
+def _feed(connection: Connection) -> str:
+    return str(connection.execute(_FEED).scalar() or "")
 
 
 def _in_turn(connection: Connection) -> int:
