@@ -10,6 +10,7 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from guardian.domain.urls import is_private, origin
 from guardian.errors import ConfigurationError
+from guardian.wire.basic import client_auth
 from guardian.wire.deadline import BoundedClient
 
 _TIMEOUT_S = 5.0
@@ -54,7 +55,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         try:
             with BoundedClient(timeout=_TIMEOUT_S) as http:
-                answer = http.post(self._url, data=form, auth=(self._client_id, self._secret))
+                answer = http.post(self._url, data=form, auth=client_auth(self._client_id, self._secret))
             answer.raise_for_status()
             body = answer.json()
             token, lasts = str(body["access_token"]), float(body.get("expires_in", 300))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 import httpx
 from joserfc import jwt
@@ -27,6 +27,7 @@ from guardian.errors import AnotherSignIn, ProviderAway, SignInRefused, StoreErr
 from guardian.keys.published import ALGORITHMS, signed, usable
 from guardian.keys.seal import Seal
 from guardian.telemetry import logger
+from guardian.wire.basic import client_auth
 from guardian.wire.deadline import BoundedClient
 from guardian.wire.principal import Person
 
@@ -146,8 +147,8 @@ class OpenIdProvider:
         grant = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
         form = grant | {"redirect_uri": client.come_back, "client_id": client.client_id}
         auth = httpx.Auth()  # none at all
-        if client.client_secret is not None:  # encoded before it is encoded: RFC 6749, 2.3.1
-            auth = httpx.BasicAuth(quote_plus(client.client_id), quote_plus(client.client_secret))
+        if client.client_secret is not None:
+            auth = client_auth(client.client_id, client.client_secret)
         try:
             got = self._http.post(provider.token, data=form, auth=auth, headers={"accept": "application/json"})
             told = got.raise_for_status().json()

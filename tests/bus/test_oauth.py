@@ -1,7 +1,7 @@
 """SASL OAUTHBEARER: tokens are fetched, kept until they end, and never shown."""
 
 import base64
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_plus
 
 import pytest
 from kafka.net.sasl.oauth import SaslMechanismOAuth
@@ -38,6 +38,13 @@ def test_a_token_is_fetched_once_and_renewed_before_it_ends(endpoint):
     state["body"] = {"access_token": "tok-2", "expires_in": 120}
     now[0] = 61.0
     assert tokens.token() == "tok-2"
+
+
+def test_any_secret_is_shown_as_the_endpoint_reads_it(endpoint):
+    url, state = endpoint
+    ClientCredentials(url, "a:b", "k+3/Z%2B ü==").token()
+    [(_, shown)] = state["asked"]
+    assert [unquote_plus(part) for part in shown.split(":")] == ["a:b", "k+3/Z%2B ü=="]
 
 
 @pytest.mark.parametrize(("status", "body"), [(401, {"error": "s3cret"}), (200, {"no": "token"}), (200, [])])
