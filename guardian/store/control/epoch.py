@@ -20,7 +20,8 @@ from guardian.errors import StoreError
 _FAR = 10**8
 """Further than a feed comes between a backup and its restore."""
 _FURTHER = 10**6
-"""Further than a feed comes while its file trails it; each start without the file takes as much of its 2**31."""
+"""Further than a feed comes while its file trails it; each start without the file, and each failover that loses a
+commit, takes as much of its 2**31."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +122,11 @@ def restored_mark(stored: Mark, remembered: Mark | None, *, ends: bool = True) -
     told = stored.ledger >= remembered.ledger and stored.change_seq >= remembered.change_seq
     if ends and told and stored.audit_seq >= remembered.audit_seq and stored.signed_as == remembered.signed_as:
         return None
-    known = remembered.change_seq > stored.change_seq
+    by_hand = not (remembered.change_seq or remembered.trail or remembered.signed)
     return Mark(
         epoch=max(stored.epoch, remembered.epoch) + 1,
         n=0,
-        change_seq=remembered.change_seq + _FURTHER if known else stored.change_seq + _FAR,
+        change_seq=max(stored.change_seq, remembered.change_seq) + (_FAR if by_hand else _FURTHER),
         audit_seq=stored.audit_seq,
     )
 

@@ -325,6 +325,13 @@ def test_a_thousand_starts_without_the_epoch_file_do_not_use_up_the_feed():
     assert (stands.ledger, stands.change_seq < 2**31) == ((1001, 0), True)
 
 
+def test_a_thousand_failovers_that_lose_an_entry_of_the_trail_do_not_use_up_the_feed():
+    stands = Mark(1, 1, 1, audit_seq=5)
+    for _ in range(1000):
+        stands = restored_mark(stands, replace(stands, audit_seq=6, signed=6, signed_as="d6"))
+    assert (stands.ledger, stands.change_seq < 2**31) == ((1001, 0), True)
+
+
 def test_a_deleted_database_does_not_start_at_the_old_revisions(tmp_path):
     store = _open(tmp_path)
     _revoke(store, "s1")
