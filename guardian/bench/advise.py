@@ -7,7 +7,7 @@ same server in the same run, which asks neither model nor policy about the call.
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from guardian.bench.report import Row
 from guardian.bench.serving import serving, settled
 from guardian.bootstrap.advice import local_adviser
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.commands import tokens
 from guardian.demo.outcome import percentile
 
@@ -31,7 +32,7 @@ def run(*, calls: int, progress: Callable[[int, int], None]) -> list[Row]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guardian-bench-")))
         settings = settled(folder, control={"default_mode": "enforce"}, advice={"budget_ms": 5000})
         adviser = local_adviser(settings)
-        stack.callback(adviser.close)
+        adviser.reads(stack.enter_context(closing(open_monitor_store(settings, makes=True))))
         control = stack.enter_context(serving(settings, adviser=adviser))
         day = timedelta(days=1)
         token = tokens.issue(settings, "gateway", role="gateway", tenants={_TENANT}, ttl=day).text

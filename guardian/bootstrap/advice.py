@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
-from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.sources import OWN, completion_of
 from guardian.config import Settings
@@ -36,7 +35,8 @@ def remote_adviser(settings: Settings) -> Adviser | None:
 
 
 def local_adviser(settings: Settings, *, lag: Callable[[], timedelta | None] = timedelta) -> LocalAdviser:
-    """An adviser with a drift model of its own, reading the store of the monitor that is so far behind."""
+    """An adviser with a drift model of its own, for the store of the monitor that is so far behind, once that is
+    open."""
     files = SecretFiles.of(settings)
     judge = open_judge(settings, fingerprint_key=files.load_fingerprint_key())
     judge.fit.score([FitRequest("warm up", "warm.up")])  # the first score is slow, and nobody should wait for it
@@ -48,4 +48,4 @@ def local_adviser(settings: Settings, *, lag: Callable[[], timedelta | None] = t
         redaction_key=files.load_fingerprint_key(),
         check_entitlements=False,  # control has checked the gateway's token
     )
-    return LocalAdviser(pipeline, open_monitor_store(settings, makes=True), clock=utc_now, lag=lag)
+    return LocalAdviser(pipeline, clock=utc_now, lag=lag)

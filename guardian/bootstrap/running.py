@@ -27,6 +27,7 @@ from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.errors import ConfigurationError, ControlError, FuseBlown
 from guardian.stream.advice_server import AdviceServer
+from guardian.stream.advising import LocalAdviser
 from guardian.stream.vitals import Lateness
 from guardian.telemetry import Metrics, configure_logging, logger
 
@@ -107,7 +108,9 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
     _log_as_configured(settings)
     watched = Watched()
     lateness = Lateness(utc_now)
-    advising = _advise_over_http(settings, lateness) if file is None else None
+    asked = file is None and settings.monitor.advise_port != 0
+    adviser = local_adviser(settings, lag=lateness.lag) if asked else None
+    advising = None if adviser is None else _advise_over_http(settings, adviser)
     consumer = None if file is None else _reader_of(file)
     producer: Producer | None = None
     if file is not None:
@@ -125,6 +128,8 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
                 on_commit=watched.add,
                 crash_points=crash_points(),
             )
+            if adviser is not None:
+                adviser.reads(monitor.store)
             leave_what_is_loaded()
             monitor.run(stop)
         finally:
@@ -172,6 +177,8 @@ def run(settings: Settings) -> None:
                 update={"control": settings.control.model_copy(update={"url": control.url})}
             )
             monitor = Monitor(local, metrics=metrics, judge=judge, lateness=lateness, crash_points=crash_points())
+            if adviser is not None:
+                adviser.reads(monitor.store)
             threading.Thread(target=_stop_with, args=(control, stop), daemon=True).start()
             with _hanging_up(control.reload_policies):
                 try:
@@ -188,15 +195,13 @@ def run(settings: Settings) -> None:
             control.stop()
 
 
-def _advise_over_http(settings: Settings, lateness: Lateness) -> AdviceServer | None:
-    """The adviser's port of a monitor on its own, where one is configured."""
+def _advise_over_http(settings: Settings, adviser: LocalAdviser) -> AdviceServer:
+    """The adviser's port of a monitor on its own."""
     section = settings.monitor
-    if section.advise_port == 0:
-        return None
     return AdviceServer(
         section.advise_host,
         section.advise_port,
-        weigh=local_adviser(settings, lag=lateness.lag).weigh,
+        weigh=adviser.weigh,
         token=SecretFiles.of(settings).load_advice_token(),
         budget_s=settings.advice.budget_ms / 1000,
     )

@@ -57,12 +57,13 @@ class Unexplained:
 class LocalAdviser:
     """`pipeline` is the adviser's own, because a drift model serves one thread at a time and the monitor's is
     busy. Proposed calls come in guardian's own format, whatever the format of the log that the monitor reads.
-    `lag` is how far behind that monitor is: what it has not read, its store does not know."""
+    `lag` is how far behind that monitor is: what it has not read, its store does not know. It answers once it
+    `reads` that store, which only the monitor makes or brings up to date."""
 
     def __init__(
         self,
         pipeline: Pipeline,
-        store: MonitorStore,
+        store: MonitorStore | None = None,
         *,
         clock: Clock,
         lag: Callable[[], timedelta | None] = timedelta,
@@ -80,8 +81,12 @@ class LocalAdviser:
         self._baselines: dict[PurposeKey, BaselineFact | None] = {}
         self._learned_at = time.monotonic()
 
+    def reads(self, store: MonitorStore) -> None:
+        """The monitor has opened its store."""
+        self._store = store
+
     def weigh(self, line: bytes, timeout_s: float) -> Weighing:
-        """Raises AdviserError when the store is away, or when the answer is not ready within `timeout_s`.
+        """Raises AdviserError when the store is away or not open yet, or the answer not ready within `timeout_s`.
 
         A call that cannot be read in full counts as a hard breach, because its sender chose what is in it. So does
         one that takes all that time of the processor by itself.
@@ -122,6 +127,8 @@ class LocalAdviser:
             self._learned_at = now
         unknown = frozenset(key for key in wanted.purposes if key not in self._baselines)
         wanted_now = dataclasses.replace(wanted, decisions=frozenset(), purposes=unknown)
+        if self._store is None:
+            raise AdviserError("the monitor has not opened its store yet")
         memory = self._store.load(wanted_now)
         self._baselines.update({key: memory.baselines.get(key) for key in unknown})
         known = {key: fact for key in wanted.purposes if (fact := self._baselines.get(key)) is not None}
@@ -147,9 +154,6 @@ class LocalAdviser:
             }
         )
         return dataclasses.replace(d, event=adapted)
-
-    def close(self) -> None:
-        self._store.close()
 
 
 def _spelt(envelope: Envelope, memory: Memory) -> Iterable[str]:

@@ -1,13 +1,18 @@
 """The rule of advice as it is configured."""
 
 import json
+from contextlib import closing
+from unittest.mock import Mock
 
 import pytest
 from joserfc.jwk import OKPKey
 
+from guardian.bootstrap import running
 from guardian.bootstrap.advice import advice_rule, local_adviser
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import load
+from guardian.errors import AdviserError, ConfigurationError
 
 
 @pytest.mark.parametrize(("format", "risk"), [("mcp", "high"), ("auto", "high"), ("guardian", "low")])
@@ -37,6 +42,35 @@ def test_a_call_that_is_asked_about_breaks_no_rule_for_want_of_a_signature(tmp_p
         "envelope": {"delegator_id": "u", "tenant_id": "t", "session_id": "s", "allowed_tools": ["a.b"]},
         "action": {"tool": "a.b"}, "decision": {"effect": "allow"},
     }  # fmt: skip
-    adviser = local_adviser(settings)
-    assert adviser.weigh(json.dumps(call).encode(), 60).hard_breaches == ()
-    adviser.close()
+    adviser, line = local_adviser(settings), json.dumps(call).encode()
+    with pytest.raises(AdviserError, match="has not opened its store yet"):
+        adviser.weigh(line, 60)
+    with closing(open_monitor_store(settings, makes=True)) as monitors:
+        adviser.reads(monitors)
+        assert adviser.weigh(line, 60).hard_breaches == ()
+
+
+@pytest.mark.parametrize("run", [running.watch, running.run])
+def test_a_monitor_that_does_not_start_has_not_brought_its_database_up_to_date_for_its_adviser(
+    run, tmp_path, monkeypatch
+):
+    def refused(*_args, **_options):
+        raise ConfigurationError("no token")
+
+    monkeypatch.setattr(running, "AdviceServer", Mock())
+    monkeypatch.setattr(running, "Monitor", refused)
+    monkeypatch.setattr(running, "Control", refused)  # for `run` it comes first
+    settings = load(
+        None,
+        overrides={
+            "model": {"engine": "lexical"},
+            "keys": {"directory": str(tmp_path / "keys")},
+            "store": {"monitor": f"sqlite:///{tmp_path}/monitor.db"},
+            "monitor": {"advise_port": 1},
+            "advice": {"enabled": True},
+        },
+    )
+    SecretFiles.of(settings).create()
+    with pytest.raises(ConfigurationError, match="no token"):
+        run(settings)
+    assert not (tmp_path / "monitor.db").exists()
