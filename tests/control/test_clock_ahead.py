@@ -148,7 +148,7 @@ def test_nor_does_a_request_or_a_grant_end_by_it(ahead):
     assert [each.ended_at for each in grants] == [None, None]
 
 
-def test_nor_does_a_request_that_is_made_again(ahead):
+def test_nor_does_a_request_that_is_made_again_but_it_is_asked_anew_while_nobody_can_decide_it(ahead):
     ahead.revoke()
 
     def ask():
@@ -157,9 +157,39 @@ def test_nor_does_a_request_that_is_made_again(ahead):
 
     first = ask()
     jump(ahead, days=2)
-    assert ask() == first
+    second = ask()
+    assert second not in (None, first)
     jump(ahead, days=-2)
+    assert ask() == first
     assert ahead.decide(first, "approve").status_code == 200
+    assert ahead.decide(second, "approve").json()["code"] == "overtaken"
+
+
+def test_nor_does_another_wish_take_its_place(ahead):
+    def ask(mode):
+        return ahead.call("PUT", "/v1/modes/acme", "admin", json={"reason": "ours", **mode}).json()["approval"]
+
+    first = ask({"mode": "enforce"})
+    jump(ahead, days=2)
+    second = ask({"mode": "canary", "canary_percent": 5})
+    assert second["particulars"] == {"mode": "canary", "canary_percent": "5"}
+    jump(ahead, days=-2)
+    assert ahead.decide(first["id"], "approve", "approver").status_code == 200
+
+
+def test_just_after_a_start_a_request_that_is_over_is_put_up_anew(make_stage):
+    stage = make_stage(steady=lambda now: now - timedelta(days=20_000))
+    stage.revoke()
+
+    def ask():
+        asked = stage.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "ours"})
+        return asked.json()["approval"]["id"]
+
+    first = ask()
+    stage.clock.pass_(days=2)
+    second = ask()
+    assert second != first
+    assert stage.decide(second, "approve").status_code == 200
 
 
 def test_nor_is_a_gateway_forgotten_that_people_wait_for(ahead):

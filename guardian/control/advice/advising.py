@@ -183,7 +183,7 @@ def _refuse_or_hold(
         held, earlier, why = None, None, "a person said no to this call"
         if not refused:
             why = explain(decision)
-            earlier = rows.approvals.pending(*call.envelope.key, "permitCall", act)
+            earlier = rows.approvals.pending(*call.envelope.key, "permitCall", now, act)
             held = put_up(
                 deps, rows, asked, decision, act=act, reason=reason, now=now, shown=shown, subjects=call.subjects
             )

@@ -60,9 +60,9 @@ def put_up(
         return None
     session_id = None if asked.session is None else asked.session.session_id
     wanted = dict(act) if action == "permitCall" else None  # two calls of one session are two acts
-    waiting = rows.approvals.pending(tenant_id, session_id, action, wanted)
+    waiting = rows.approvals.pending(tenant_id, session_id, action, now, wanted)
     if waiting is not None:
-        why = over(rows, waiting, deps.sure(now)) or _outgrown(rows, waiting.view, finding)
+        why = overtaken(rows, waiting) or _outgrown(rows, waiting.view, finding)
         if why is None:
             return waiting.view
         _expire(deps, rows, waiting.view, now, why)  # and its place is taken by what follows

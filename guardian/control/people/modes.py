@@ -4,7 +4,7 @@ from typing import assert_never
 
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
-from guardian.control.people.approvals import over
+from guardian.control.people.approvals import overtaken
 from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import Refusal
 from guardian.policy.port import ActFacts
@@ -26,8 +26,8 @@ def set_mode(deps: ControlDeps, principal: Principal, tenant_id: str, ask_for: M
     def waits(act: Act) -> ModeView | Refusal | None:
         if not act.two_may:
             return None
-        other = act.rows.approvals.pending(tenant_id, None, "setMode")
-        lives = other is not None and over(act.rows, other, act.now) is None
+        other = act.rows.approvals.pending(tenant_id, None, "setMode", act.now)
+        lives = other is not None and overtaken(act.rows, other) is None
         if other is not None and lives and other.act["act"] != wish:
             act.audit(result="refused", approval_id=other.view.id)
             return Refusal(

@@ -40,8 +40,8 @@ def show_mode(deps: Deps, caller: Caller, tenant_id: TenantId) -> ModeView:
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         known = deps.mode_of(rows, tenant_id)
-        waiting = rows.approvals.pending(tenant_id, None, "setMode")
-    if waiting is None or waiting.view.expires_at <= deps.clock():
+        waiting = rows.approvals.pending(tenant_id, None, "setMode", deps.clock())
+    if waiting is None:
         return known
     return known.model_copy(update={"approval": waiting.view})
 

@@ -69,13 +69,19 @@ class ApprovalRows:
         return None if row is None else _approval(row)
 
     def pending(
-        self, tenant_id: str, session_id: str | None, action: str, act: Mapping[str, Any] | None = None
+        self,
+        tenant_id: str,
+        session_id: str | None,
+        action: str,
+        now: datetime,
+        act: Mapping[str, Any] | None = None,
     ) -> StoredApproval | None:
-        """The one that waits for exactly this act on this session (None: on the tenant).
+        """The first of those that wait for exactly this act on this session (None: on the tenant), and can still
+        be decided.
 
         With `act`, one that was put up with these particulars.
         """
-        wanted = self._waiting(tenant_id).where(approval.c.action == action)
+        wanted = self._waiting(tenant_id).where(approval.c.action == action, approval.c.expires_at > now)
         same = approval.c.session_id.is_(None) if session_id is None else approval.c.session_id == session_id
         found = map(_approval, self.connection.execute(wanted.where(same).order_by(approval.c.seq)))
         return next((each for each in found if act is None or each.act["act"] == act), None)

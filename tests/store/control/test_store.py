@@ -712,7 +712,7 @@ def test_what_was_said_of_a_held_call_is_found_without_reading_the_tenants_other
     with store.read() as rows:
         plans = _planned(rows)
         rows.approvals.decided("acme", "s1", "permitCall", {}, NOW)
-        rows.approvals.pending("acme", "s1", "permitCall", {})
+        rows.approvals.pending("acme", "s1", "permitCall", NOW, {})
     assert any("(tenant_id=? AND session_id=? AND expires_at>?)" in step for step in plans), plans
     assert {step for step in plans if "tenant_id=? AND s" not in step} <= {"USE TEMP B-TREE FOR ORDER BY"}
 
