@@ -1,7 +1,6 @@
 """Keys and headers as the monitor's columns hold them, and how one statement asks for many rows by their keys."""
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -11,7 +10,6 @@ from sqlalchemy import JSON, Column, ColumnElement, bindparam, column, func, sel
 
 _T = TypeVar("_T")
 _CHUNK = 500
-_WIDEST = 256  # bytes of a name in a key of three: PostgreSQL indexes 2704, a tenant or session may need 2048
 
 
 def chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
@@ -34,12 +32,6 @@ def among(*columns: Column[str]) -> ColumnElement[bool]:
 def asked(keys: Iterable[tuple[str, ...]]) -> dict[str, Any]:
     """The keys, as their columns spell them, as the parameter of a statement with `among`."""
     return {"keys": dict(enumerate(keys))}  # PostgreSQL's json_each takes no list
-
-
-def in_key(name: str) -> str:
-    """A name as a key of several columns holds it: its digest where it is too wide for an index."""
-    raw = name.encode("utf-8", "surrogatepass")
-    return name if len(raw) <= _WIDEST else f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
 def headers_text(headers: Iterable[tuple[str, bytes]]) -> str:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, select, update
 
 from guardian.domain.batch import PURPOSES_KEPT, AgentKey, DecisionKey
+from guardian.store.columns import in_key
 from guardian.store.inserts import Row, insert_new
-from guardian.store.monitor.keys import among, asked, in_key
+from guardian.store.monitor.keys import among, asked
 from guardian.store.monitor.tables import agents, seen
 
 _DAY = timedelta(days=1)

@@ -11,8 +11,9 @@ from sqlalchemy import JSON, Connection, bindparam, text
 
 from guardian.domain.batch import SiblingKey, TaskKey
 from guardian.domain.signal import SharedReads
+from guardian.store.columns import in_key
 from guardian.store.inserts import upsert
-from guardian.store.monitor.keys import asked, in_key
+from guardian.store.monitor.keys import asked
 from guardian.store.monitor.tables import task_reads
 
 SIBLINGS_LOADED = 33

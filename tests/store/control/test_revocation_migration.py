@@ -1,5 +1,6 @@
 """Revisions of the control database: up with what was there before."""
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -67,7 +68,7 @@ def database(request, tmp_path):
 
 
 def test_whom_sessions_act_under_that_were_registered_before_the_upgrade_is_found(database):
-    """In parts, whatever their names, and a purpose that PostgreSQL's JSON does not take."""
+    """In parts, whatever their names, however wide, and a purpose that PostgreSQL's JSON does not take."""
     told = {"delegator_id": "u", "tenant_id": "acme", "purpose": "a\x00b", "session_id": "s"}
     before = (
         "INSERT INTO control_envelope VALUES (:tenant_id, :session_id, :version, :digest, :envelope, 'gw', :at)"
@@ -79,17 +80,24 @@ def test_whom_sessions_act_under_that_were_registered_before_the_upgrade_is_foun
         return {**name, "version": version, "digest": str(version), "envelope": text, "at": NOW}
 
     many = [row(n, agent_id=f"a{n}") for n in range(2001)]
+    agent, user = ("".join(map(chr, random.Random(seed).choices(range(0x4E00, 0x9FA5), k=512))) for seed in (1, 2))
+    wide = row(1, session_id="w", agent_id=agent, delegator_id=user)
     engine = open_engine(database)
     go(engine, "0018")
     with writing(engine) as connection:
         put = text(before).bindparams(bindparam("at", type_=UtcDateTime()))
-        connection.execute(put, [*many, row(1, session_id='ü"', task_id='t"ü'), row(1, session_id="x")])
+        connection.execute(put, [*many, row(1, session_id='ü"', task_id='t"ü'), row(1, session_id="x"), wide])
     go(engine, "head")
     with writing(engine) as connection:
         sessions = ControlRows(connection).sessions
         assert all(sessions.delegated("acme", "agent_id", f"a{n}", "u") for n in range(2001))
         assert sessions.registered_under("acme", "task_id", 't"ü') == ['ü"']
         assert len(sessions.registered_under("acme", "delegator_id", "u")) == 3
+        assert sessions.delegated("acme", "agent_id", agent, user)
+        anew = {"delegator_id": agent, "agent_id": user, "tenant_id": "acme", "session_id": "w2", "purpose": "p"}
+        ControlRows(connection).envelopes.add(Envelope(**anew), by="gw", now=NOW)
+        assert sessions.registered_under("acme", "delegator_id", agent) == ["w2"]
+        assert sessions.perhaps_protected("acme", "agent_id", user, {user}) == {"w2"}
     engine.dispose()
 
 

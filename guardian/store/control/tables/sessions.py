@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from guardian.store.columns import UtcDateTime
+from guardian.store.columns import InKey, UtcDateTime
 from guardian.store.control.tables.naming import metadata
 
 UNKNOWN = 9
@@ -107,7 +107,7 @@ envelope = Table(
     Column("envelope", Text, nullable=False),
     Column("registered_by", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    *(Column(name, String(512)) for name in ACTS_UNDER),  # as the envelope says
+    *(Column(name, InKey) for name in ACTS_UNDER),  # as the envelope says
     PrimaryKeyConstraint("tenant_id", "session_id", "version"),
     UniqueConstraint("tenant_id", "session_id", "digest"),
     Index(None, "tenant_id", "at"),

@@ -5,6 +5,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
+from guardian.store.columns import InKey
+
 revision = "0019"
 down_revision = "0018"
 
@@ -14,7 +16,7 @@ _AT_ONCE = 1000
 
 def upgrade() -> None:
     for name in _NAMES:
-        op.add_column("control_envelope", sa.Column(name, sa.String(512), nullable=True))
+        op.add_column("control_envelope", sa.Column(name, InKey, nullable=True))
     _fill(op.get_bind())
     for names in (["agent_id", "delegator_id"], ["task_id", "delegator_id"], ["delegator_id"]):
         columns = ["tenant_id", *names]
@@ -26,7 +28,8 @@ def upgrade() -> None:
 
 def _fill(connection: sa.Connection) -> None:
     key = ("tenant_id", "session_id", "version")
-    known = sa.table("control_envelope", *map(sa.column, (*key, "envelope", *_NAMES)))
+    names = (sa.column(name, InKey) for name in _NAMES)
+    known = sa.table("control_envelope", *map(sa.column, (*key, "envelope")), *names)
     place = sa.tuple_(*(known.c[name] for name in key))
     this = [known.c[name] == sa.bindparam(f"its_{name}") for name in key]
     told = sa.update(known).where(*this).values({name: sa.bindparam(f"told_{name}") for name in _NAMES})
