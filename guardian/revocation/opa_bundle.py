@@ -32,8 +32,8 @@ import rego.v1
 
 # input.tenant_id with any of session_id, parent_session_id, agent_id, delegator_id, task_id, token_id.
 # Without a tenant all of the bundle are meant; an input that names nobody is refused, as by /v1/check, and so is
-# one of a tenant that this bundle says nothing of, or with a name that is no text, or too long: such are looked up
-# in vain. A session whose name is too long is known by its hash, as to guardian's own client.
+# one of a tenant that this bundle says nothing of, or with a name that no revocation can hold: no text, too long,
+# or with control characters. Of a session such a text is known by its hash, as to guardian's own client.
 # Rules of your own ask for `passes`: `not refused` holds too where no bundle is loaded.
 passes if not refused
 
@@ -63,27 +63,32 @@ refused if {
 	some kind, ids in named
 	kind != "session"
 	some id in ids
-	too_long(id)
+	beyond_a_name(id)
 }
 
-refused if too_long(input.tenant_id)
+refused if beyond_a_name(input.tenant_id)
 
-too_long(id) if {
+beyond_a_name(id) if {
 	is_string(id)
 	count(id) > 512
 }
 
+beyond_a_name(id) if {
+	is_string(id)
+	regex.match(`[[:cntrl:]]`, id)
+}
+
 called("session", id) := concat("", ["sha256:", crypto.sha256(id)]) if {
-	too_long(id)
+	beyond_a_name(id)
 	not startswith(id, "window:")
 }
 
 called("session", id) := concat("", ["window:sha256:", crypto.sha256(id)]) if {
-	too_long(id)
+	beyond_a_name(id)
 	startswith(id, "window:")
 }
 
-called(_, id) := id if not too_long(id)
+called(_, id) := id if not beyond_a_name(id)
 
 someone if {
 	some ids in named

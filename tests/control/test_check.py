@@ -218,18 +218,22 @@ def test_there_a_name_that_is_no_text_is_refused_beside_one_that_is(stage):
     assert refused(files, session_id="s2", parent_session_id=None, agent_id="a1") is False
 
 
-def test_there_too_a_session_whose_name_is_too_long_is_known_by_its_hash_and_another_such_name_is_refused(stage):
+def test_there_too_a_session_that_cannot_be_known_by_its_name_is_by_its_hash_and_another_such_name_is_refused(
+    stage,
+):
     stage.clock.pass_(days=3650)
-    for long in ("x" * 513, f"window:{'名' * 512}"):
-        stage.revoke(session_name(long))
+    for odd in ("x" * 513, f"window:{'名' * 512}", "a\tb", "a\x7fb", "\x01", "window:a\x1f|b"):
+        stage.revoke(session_name(odd))
         files = unpacked(bundle(stage))
-        assert refused(files, session_id=long) is True
-        assert refused(files, session_id="s2", parent_session_id=long) is True
-        assert refused(files, session_id=f"{long}x") is False
+        assert refused(files, session_id=odd) is True
+        assert refused(files, session_id="s2", parent_session_id=odd) is True
+        assert refused(files, session_id=f"{odd}x") is False
     assert refused(files, session_id="s2", agent_id="x" * 512) is False
     files = unpacked(bundle(stage, "*"))
     for name in ("tenant_id", "agent_id", "delegator_id", "task_id", "token_id"):
-        assert refused(files, **{"session_id": "s2", name: "x" * 513}) is True
+        for odd in ("x" * 513, "a\tb"):
+            assert refused(files, **{"session_id": "s2", name: odd}) is True
+    assert refused(files, session_id="s2", agent_id="a\x80é\u2028") is False
 
 
 def test_a_revocation_whose_time_is_over_denies_nothing_there_either(stage):
