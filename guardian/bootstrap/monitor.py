@@ -186,16 +186,19 @@ class Monitor:
             return partial(begin_at_newest, topic, consumer.ends, self.store, utc_now)
         return lambda: None
 
-    def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set, or a bounded source ends. Raises FuseBlown. Everything is closed on the way out."""
+    def run(self, stop: threading.Event) -> int | None:
+        """Until `stop` is set, or a bounded source ends: then how many findings and dead letters of it wait, if it
+        was stopped before they were delivered, else None. Raises FuseBlown. Everything is closed on the way out.
+        """
         health = self._open_health()
         self._show_standing()
         self._loops.start()
         try:
             self._hear(stop)
-            self._worker.run(stop)
-            self._empty_outbox(stop)
+            ended = self._worker.run(stop)
+            left = self._empty_outbox(stop)
             self._in_order = True
+            return left if ended else None
         finally:
             self._loops.stop()
             self._delivery.wake()
@@ -212,8 +215,9 @@ class Monitor:
         while not (stop.is_set() or self._tail.wait(0.1)) and time.monotonic() < until:
             pass
 
-    def _empty_outbox(self, stop: threading.Event) -> None:
-        """A bounded source ended: what it led to is delivered before the monitor goes, while control takes it."""
+    def _empty_outbox(self, stop: threading.Event) -> int:
+        """A bounded source ended: what it led to is delivered before the monitor goes, while control takes it.
+        Returns how much is left where it was stopped."""
         depth, until = self._delivery.depth(), time.monotonic() + _OUTBOX_PATIENCE_S
         while depth and not stop.wait(0.1):
             self._delivery.wake()
@@ -228,6 +232,7 @@ class Monitor:
                     f"{_OUTBOX_PATIENCE_S:.0f} s; {depth} findings or dead letters wait in the store: findings "
                     "go out with the next `guardian watch`, dead letters with the next `watch --file` of this file"
                 )
+        return depth
 
     def _report(self, instance: str, lag_s: float | None, leaving: bool) -> None:
         behind = self._lateness.at_least()

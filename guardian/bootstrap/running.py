@@ -83,13 +83,14 @@ def _outliving_hang_ups() -> Iterator[None]:
 
 @dataclass(slots=True)
 class Watched:
-    """What became of what was read; `ended`: by itself; `letters`: where dead letters of a file are, beside the
-    store."""
+    """What became of what was read; `ended`: by itself, and then so many findings and dead letters are `waiting`,
+    where it was stopped meanwhile; `letters`: where dead letters of a file are, beside the store."""
 
     decisions: int = 0
     duplicates: int = 0
     refused: int = 0
     ended: bool = False
+    waiting: int = 0
     letters: Path | None = None
 
     def add(self, judgement: Judgement) -> None:
@@ -131,11 +132,11 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
             if adviser is not None:
                 adviser.reads(monitor.store)
             leave_what_is_loaded()
-            monitor.run(stop)
+            left = monitor.run(stop)
         finally:
             if advising is not None:
                 advising.close()
-        watched.ended = not stop.is_set()
+        watched.ended, watched.waiting = left is not None, left or 0
     return watched
 
 

@@ -83,6 +83,10 @@ def watch(
     if not watched.ended and file.is_file():  # a pipe that is followed need not end
         typer.echo(f"stopped before the end of {file}: the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED)
+    if watched.waiting:
+        waiting = counted(watched.waiting, "finding or dead letter waits", "findings or dead letters wait")
+        typer.echo(f"all is judged, but {waiting} to be delivered: the same command does that", err=True)
+        raise typer.Exit(INTERRUPTED)
     if watched.ended and watched.refused:
         raise typer.Exit(UNREADABLE)
 

@@ -90,8 +90,9 @@ class Worker:
         found += [self._away] if self._away else []
         return [*found, "nothing can be judged"] if self._settler.failing else found
 
-    def run(self, stop: threading.Event) -> None:
-        """Run until `stop` is set or a bounded source ends. The transaction in progress is finished first.
+    def run(self, stop: threading.Event) -> bool:
+        """Run until `stop` is set or a bounded source ends; whether that is so. The transaction in progress is
+        finished first.
 
         The loop waits for a broker or store that is away. Raises FuseBlown, after the piece that blew it is
         stored, and any BusError of a bounded source. The consumer is closed on the way out.
@@ -123,11 +124,12 @@ class Worker:
                     started = self._handle(records, stop)
                 elif self._consumer.exhausted():
                     if not self._still_holds():
-                        return
+                        return True
                     if not self._releasing:
                         stop.wait(_BRIEFLY_S)  # a file ended; some of it still waits for envelopes
                 if started:
                     started = self._let_go(stop)
+            return False
         finally:
             self._consumer.close()
 

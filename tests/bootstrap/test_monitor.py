@@ -94,6 +94,16 @@ def test_who_takes_nothing_at_the_end_of_a_file_is_named(tmp_path, monkeypatch):
         monitor.run(threading.Event())
 
 
+@pytest.mark.parametrize(("ended", "left"), [(True, 1), (False, None)])
+def test_who_stops_a_monitor_hears_whether_all_of_the_file_is_judged_and_what_of_it_waits(
+    monitor, monkeypatch, ended, left
+):
+    stop = threading.Event()
+    monkeypatch.setattr(monitor._delivery, "depth", lambda: 1)
+    monkeypatch.setattr(monitor._worker, "run", lambda stop: stop.set() or ended)
+    assert monitor.run(stop) == left
+
+
 def test_the_page_counts_what_the_drift_model_knew_and_what_it_had_to_compute(tmp_path):
     settings = load(initialise(tmp_path / "home"), overrides={"archive": {}, "model": {"engine": "lexical"}})
     log, metrics = tmp_path / "log.jsonl", Metrics()
@@ -101,7 +111,7 @@ def test_the_page_counts_what_the_drift_model_knew_and_what_it_had_to_compute(tm
         "\n".join([call("s1", "contracts.read"), call("s2", "contracts.read"), call("s3", "contracts.list")])
     )
     monitor = Monitor(settings, metrics=metrics, consumer=FileConsumer(log), producer=FileProducer(tmp_path))
-    monitor._worker.run(threading.Event())
+    assert monitor._worker.run(threading.Event()) is True
     monitor._count_cache()  # nothing was asked since
     monitor.store.close()
 

@@ -53,6 +53,7 @@ def test_what_was_loaded_is_left_out_of_collection_by_the_process_that_serves(mo
 def test_what_was_loaded_is_left_out_of_collection_by_the_process_that_watches(monkeypatch, tmp_path):
     class Monitor:
         def __init__(self, *_, **__):
+            gc.unfreeze()  # what the tests froze before
             frozen.append(gc.get_freeze_count())
 
         def run(self, _stop):

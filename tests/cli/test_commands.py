@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import click
@@ -599,18 +599,37 @@ def test_what_is_written_where_no_folder_is_is_refused_before_the_work(guardian,
     assert (done.returncode, "there is no folder nowhere" in done.stderr) == (2, True)
 
 
-@pytest.mark.parametrize(("ended", "code"), [(True, 0), (False, 130)])
+@pytest.mark.parametrize(
+    ("waiting", "code", "told"),
+    [
+        (0, 0, None),
+        (None, 130, "stopped before the end of log: the same command goes on from there"),
+        (2, 130, "all is judged, but 2 findings or dead letters wait to be delivered: the same command does that"),
+    ],
+)
 def test_who_stopped_the_reading_of_a_file_is_not_told_that_it_is_done(
-    guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool, code: int
+    guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waiting: int | None, code: int, told: str | None
 ) -> None:
     from guardian.bootstrap import running
 
-    monkeypatch.setattr(running, "watch", lambda *_: running.Watched(decisions=1, ended=ended))
+    class Monitor:
+        store = None
+
+        def __init__(self, *_: object, on_commit: Any, **__: object) -> None:
+            on_commit(SimpleNamespace(scored=[1], duplicates=0, dead_letters=[]))
+
+        def run(self, _stop: object) -> int | None:
+            return waiting
+
+    monkeypatch.setattr(running, "Monitor", Monitor)
+    monkeypatch.setattr(running, "leave_what_is_loaded", lambda: None)
     (tmp_path / "log").write_text("")
     guardian("init", "home")
     done = guardian("watch", "--file", "log", "-c", "home/guardian.yaml")
-    assert (done.returncode, "stopped before the end of log" in done.stderr) == (code, not ended)
-    assert done.stderr.startswith("1 decision judged")
+    assert done.returncode == code
+    judged, *more = done.stderr.splitlines()
+    assert judged.startswith("1 decision judged")
+    assert more == ([] if told is None else [told])
 
 
 def test_a_pipe_can_be_watched_and_its_end_is_no_interruption(guardian, tmp_path: Path, monkeypatch) -> None:

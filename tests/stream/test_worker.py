@@ -366,7 +366,7 @@ def test_attempts_at_a_crashing_record_are_counted_over_restarts(rig, make_event
 
     for expected in (1, 2):
         stop.clear()
-        rig.worker(counting(explode)).run(stop)
+        assert rig.worker(counting(explode)).run(stop) is False
         assert rig.store.attempts(Place("log", 0), 0) == expected
     stop.clear()
     rig.worker(counting(explode)).run(stop)
