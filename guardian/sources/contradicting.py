@@ -22,20 +22,23 @@ def settled(facts: Facts, window: str | None) -> Facts:
 
 def _against(facts: Facts, envelope: Mapping[str, Any], window: str | None) -> Iterator[str]:
     session, told = known_as(facts.session) if facts.knows("session") else None, envelope.get("session_id")
+    delegator, parent = envelope.get("delegator_id"), envelope.get("parent_session_id")
     if facts.tenant and envelope.get("tenant_id") not in (None, "", facts.tenant):
         yield "tenant_id"
     if session is not None:
-        if told not in (None, "", session):
+        if told not in (None, "", session) and known_as(told) != session:
             yield "session_id"
         return  # it is the session's own envelope, in which people may have other names than in their tokens
     if isinstance(told, str) and told.startswith(NAMELESS) and told != window:
         yield "session_id"
     user, agent = facts.delegator, facts.agent if facts.knows("agent") else None
-    of = [envelope.get("delegator_id")]
+    of = [delegator]
     if agent is None:  # then the one who is named may be the agent
         of.append(envelope.get("agent_id"))
     elif not _is_one_of(agent, envelope.get("agent_id")):
         yield "agent_id"
+    if parent is not None or delegator in (None, "", UNTOLD):
+        return  # it need name no person: an agent may have delegated, or nobody says who did
     if user is not None and not _is_one_of(user, *of):
         yield "delegator_id"
 

@@ -114,7 +114,8 @@ def _facts(entry: Mapping[str, Any], path: str, pointers: tuple[str, ...]) -> Fa
         "route": path or None,
         "masked": (*masked, *_masked(pointers)),
     }
-    found["tenant"] = found.get("tenant") or text(at(entry, "labels", "tenant"))
+    tenants = (found.get("tenant"), at(found.get("envelope"), "tenant_id"), at(entry, "labels", "tenant"))
+    found["tenant"] = first(*tenants)  # a label is of all that one OPA answers, and may mean something else
     if not found.get("trace") or "trace" in found.get("claimed", ()):
         found = over(found, {"trace": text(entry.get("trace_id"))})
     return Facts(effect=effect, **found, **rest)

@@ -3,6 +3,7 @@
 import pytest
 
 from guardian.errors import DecodeError
+from guardian.gateway.names import session_name
 
 ALICES = {"session_id": "sess_alice", "tenant_id": "acme", "agent_id": "alice-bot", "delegator_id": "alice",
           "purpose": "pay invoices", "allowed_tools": ["pay"]}  # fmt: skip
@@ -58,6 +59,49 @@ def test_what_the_gateway_says_of_who_acts_is_not_overridden_by_an_envelope(
     assert (event.envelope.purpose, event.envelope.allowed_tools) == (purpose, tools)
     assert (event.envelope_jws is None) is bool(contradicted)
     assert (event.envelope.delegator_id == "alice") is ("alice" in subject.lower() or not contradicted)
+
+
+@pytest.mark.parametrize(("format_", "line"), [("authzen", authzen), ("opa", opa), ("mapping", mapping)])
+@pytest.mark.parametrize("context", [{}, {"agent": "alice-bot"}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"delegator_id": None},  # the gateway's user is the one whom it leaves open
+        {"delegator_id": "boss-bot", "parent_session_id": "sess_boss"},
+    ],
+)
+def test_an_envelope_that_names_no_person_says_nothing_against_the_gateways(
+    format_, line, context, other, make_reader, decisions
+):
+    envelope = {name: value for name, value in {**ALICES, **other}.items() if value is not None}
+    (event,) = decisions(make_reader(format_), line({**context, "envelope": envelope}, "maya"))
+    assert (event.envelope.session_id, event.origin.contradicted) == ("sess_alice", ())
+    assert event.envelope.delegator_id == (other["delegator_id"] or "maya")
+    body = line({"agent": "mallory-bot", "envelope": envelope}, "maya")
+    (event,) = decisions(make_reader(format_), body)
+    assert event.origin.contradicted == ("agent_id",)
+
+
+@pytest.mark.parametrize("name", ["s" * 600, "s\n1"])
+def test_an_envelope_with_the_gateways_session_is_no_others_where_no_event_can_hold_its_name(
+    name, make_reader, told, decisions
+):
+    body = authzen({"session_id": name, "tenant_id": "acme", "envelope": {**ALICES, "session_id": name}})
+    (refused,) = told(make_reader("authzen"), body)
+    assert (refused.code, refused.session_id) == ("invalid", session_name(name))
+    body["request"]["context"]["envelope"]["session_id"] = session_name(name)
+    (event,) = decisions(make_reader("authzen"), body)
+    assert (event.envelope.session_id, event.origin.contradicted) == (session_name(name), ())
+
+
+def test_a_label_of_opas_names_the_tenant_only_where_no_envelope_does(make_reader, decisions):
+    told = opa({"tenant_id": None, "envelope": ALICES})
+    told["labels"]["tenant"] = "platform"
+    (event,) = decisions(make_reader("opa"), told)
+    assert (event.envelope.tenant_id, event.origin.contradicted) == ("acme", ())
+    told["input"]["envelope"] = None
+    (event,) = decisions(make_reader("opa"), told)
+    assert event.envelope.tenant_id == "platform"
 
 
 def test_another_tenant_than_the_gateways_is_not_acted_in(make_reader, decisions):
