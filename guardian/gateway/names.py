@@ -5,17 +5,15 @@ import hashlib
 import re
 from typing import TypeGuard
 
-_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,512}")
+_ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _WINDOW = "window:"
 
 
 def is_name(given: object) -> TypeGuard[str]:
     """Whether a revocation can hold it: 1 to 512 characters, among them no control character."""
-    if not isinstance(given, str):
+    if not isinstance(given, str) or not 0 < len(given) <= 512:
         return False
-    if given.isprintable() and 0 < len(given) <= 512:  # as nearly all are, and told in a fifth of the time
-        return True
-    return _NAME.fullmatch(given) is not None
+    return given.isprintable() or _ODD.search(given) is None  # nearly all are, and that is told sooner
 
 
 def known_as(given: object) -> str | None:
