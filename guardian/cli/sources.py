@@ -157,6 +157,11 @@ def _show_tally(tally: "Tally", options: str | None, session: Sequence[str]) -> 
     always = [name for name, count in tally.missing.items() if tally.decisions and count == tally.decisions]
     if always:
         typer.echo(f"    never there: {', '.join(always)}")
+    if tally.anothers:
+        typer.echo(
+            f"    {tally.anothers:,} with the envelope of another tenant, session, agent or user than the gateway"
+            " names: it is left out, and their sessions are flagged (envelope_mismatch)"
+        )
     if (single := tally.alone) is not None:
         others = ", ".join(name for name in session if name != single.named_by) or "window"
         typer.echo(

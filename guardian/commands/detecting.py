@@ -64,14 +64,15 @@ class Alone:
 class Tally:
     """What became of the records of one format (None: of none that is known). `only_auto`: how many of guardian's
     own format only `auto` reads whole. `calls`: how many each session has that `source.session` chose the name of,
-    with what that is. `spoken`: how many each gateway has of each tenant. `ways`: what to do about records
-    of no known format, None where they are JSON."""
+    with what that is. `spoken`: how many each gateway has of each tenant. `anothers`: how many decisions have
+    another's envelope. `ways`: what to do about records of no known format, None where they are JSON."""
 
     format: str | None
     records: int = 0
     decisions: int = 0
     skipped: int = 0
     refused: int = 0
+    anothers: int = 0
     only_auto: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
@@ -83,6 +84,7 @@ class Tally:
         """Count the call for its gateway; and for its session, unless it could have no other name: it has neither
         agent nor user."""
         self.spoken[event.gateway, event.envelope.tenant_id] += 1
+        self.anothers += event.origin is not None and bool(event.origin.contradicted)
         if event.origin is None or event.has_envelope:
             return
         if event.envelope.agent_id is None and "delegator_id" in event.origin.absent:
@@ -118,7 +120,7 @@ class Tally:
         return self.format is not None and not self.decisions and not self.refused
 
     def as_json(self) -> dict[str, Any]:
-        names = ("format", "records", "decisions", "skipped", "refused", "only_auto")
+        names = ("format", "records", "decisions", "skipped", "refused", "anothers", "only_auto")
         told = {name: getattr(self, name) for name in names}
         alone = self.alone
         return {**told, "readable": round(self.readable, 4), "reasons": dict(self.reasons.most_common(_REASONS)),

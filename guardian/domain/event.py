@@ -60,6 +60,7 @@ class Origin(Value):
     session_from   what the session is named after; "window" is an agent's and user's unbroken activity
     absent         names of the facts that the log did not carry or that were masked in it
     contradicted   fields in which an envelope said otherwise than the gateway beside it; such a one is left out
+    another        a digest of that envelope
     tool, allowed_tools  tools as the log, or a registered envelope, spells them; None where that is not known, or
                    where the log gives the server's name beside the tool's
     """
@@ -68,6 +69,7 @@ class Origin(Value):
     session_from: SessionName = "gateway"
     absent: Annotated[tuple[str, ...], FailFast()] = ()
     contradicted: Annotated[tuple[str, ...], FailFast()] = ()
+    another: str | None = None
     route: Annotated[str, StringConstraints(max_length=2048)] | None = None
     tool: Identifier | None = None
     allowed_tools: Annotated[tuple[Annotated[str, StringConstraints(max_length=512)], ...] | None, FailFast()] = (

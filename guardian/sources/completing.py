@@ -121,6 +121,7 @@ class Completion:
                     session_from=session_from,
                     absent=_absent(facts, session_from),
                     contradicted=facts.contradicted,
+                    another=facts.another,
                     route=facts.route,
                     tool=self.tools.spelt(facts.tool, server=facts.server),
                     allowed_tools=allowed_tools,

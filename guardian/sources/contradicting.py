@@ -1,6 +1,8 @@
 """An envelope beside which the record says otherwise: the gateway's word counts, an agent may have brought it."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,7 +19,10 @@ def settled(facts: Facts, window: str | None) -> Facts:
     if facts.envelope is None:
         return facts
     found = tuple(_against(facts, facts.envelope, window))
-    return dataclasses.replace(facts, envelope=None, envelope_jws=None, contradicted=found) if found else facts
+    if not found:
+        return facts
+    digest = hashlib.sha256(json.dumps(facts.envelope, sort_keys=True).encode()).hexdigest()
+    return dataclasses.replace(facts, envelope=None, envelope_jws=None, contradicted=found, another=digest)
 
 
 def _against(facts: Facts, envelope: Mapping[str, Any], window: str | None) -> Iterator[str]:

@@ -33,7 +33,8 @@ OF_DECISIONS = frozenset(CARRIED) - {"result"}
 class Facts:
     """One decision as a log tells it. A session may be known by `session`, `token`, `conversation` or `trace`,
     best first. `masked` names what the log says that it left out; `envelope` is a whole one, as JSON.
-    `contradicted` names what of an envelope said otherwise than the gateway; such a one is left out.
+    `contradicted` names what of an envelope said otherwise than the gateway; such a one is left out, and `another`
+    is its digest.
     `claimed` names those of agent, session, conversation and trace that the agent itself says, in its message or
     its headers. `refused` says why the call cannot be judged, where the rest tells whose it is."""
 
@@ -69,6 +70,7 @@ class Facts:
     masked: tuple[str, ...] = field(default=())
     claimed: frozenset[str] = frozenset()
     contradicted: tuple[str, ...] = ()
+    another: str | None = None
     refused: DecodeError | None = None
 
     def knows(self, name: str) -> bool:

@@ -303,6 +303,16 @@ def calls(count: int, **more) -> str:
     return "\n".join(map(json.dumps, made)) + "\n"
 
 
+def test_detect_counts_the_calls_beside_which_an_envelope_is_anothers(guardian, tmp_path: Path) -> None:
+    line = json.loads((SAMPLES / "opa.jsonl").read_text().splitlines()[1])
+    envelopes = ({"session_id": session, "delegator_id": "maya"} for session in ("s-1", "s-2"))
+    lines = [line | {"input": line["input"] | {"envelope": envelope}} for envelope in envelopes]
+    (tmp_path / "log").write_text("\n".join(map(json.dumps, lines)))
+    assert "1 with the envelope of another tenant, session, agent or user" in guardian("detect", "log").stdout
+    (tally,) = json.loads(guardian("detect", "log", "--json").stdout)
+    assert tally["anothers"] == 1
+
+
 ALONE = "sessions hold one call"
 
 

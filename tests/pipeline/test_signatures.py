@@ -106,6 +106,22 @@ def test_who_brings_the_envelope_of_another_is_found_in_its_own_session_however_
     assert {f.session_id for f in world.told(Kind.DRIFT)} == {"mallorys"}
 
 
+def test_who_accepts_one_envelope_that_is_anothers_has_not_accepted_the_next(signing, body) -> None:
+    world = signing(source=Reader({"opa": make("sources", "opa", {})}, Completion()))
+    envelope = body()["envelope"]
+    whose = {"session_id": "mallorys", "tenant_id": envelope["tenant_id"], "user": "mallory"}
+    for number, (session, findings) in enumerate((("sess_a", 1), ("sess_a", 1), ("sess_b", 2))):
+        told = {"tool": "contracts.read", "envelope": envelope | {"session_id": session}}
+        world.feed(
+            {
+                "decision_id": f"d{number}", "labels": {"app": "gw"}, "path": "a/b", "result": True,
+                "input": {**told, **whose}, "timestamp": body()["time"],
+            }
+        )  # fmt: skip
+        assert len(world.told(Kind.DRIFT)) == findings
+        world.hear(HumanWord.REINSTATED, session="mallorys")
+
+
 def test_what_stands_beside_plain_names_in_opas_input_is_read_too(signing, body) -> None:
     world = signing(source=Reader({"opa": make("sources", "opa", {})}, Completion()))
     envelope = body()["envelope"]

@@ -36,7 +36,8 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
     expires, origin = seen.event.envelope.expires_at, seen.event.origin
     if origin is not None and origin.contradicted:
         said = ", ".join(origin.contradicted)
-        yield Breach("envelope_mismatch", f"the envelope beside it has another {said} than the gateway names")
+        told = f"the envelope beside it has another {said} than the gateway names"
+        yield Breach("envelope_mismatch", told, about=marks(filter(None, [origin.another])))
     if seen.signature == "invalid":
         about = marks([seen.event.envelope_as_told.digest])
         yield Breach("signature_invalid", "the envelope's signature does not hold", about=about)
