@@ -33,15 +33,12 @@ NAMED = pytest.mark.parametrize(
     ("context", "subject", "session", "contradicted"),
     [
         (MALLORYS, "mallory", "sess_mallory", ("session_id",)),
-        ({"agent": "mallory-bot"}, "mallory", "window:mallory-bot|mallory", ("agent_id", "delegator_id")),
-        ({}, "mallory", "window:-|mallory", ("delegator_id",)),
-        ({"agent": "mallory-bot"}, "alice", "window:mallory-bot|alice", ("agent_id",)),
+        ({**MALLORYS, "tenant_id": "acme"}, "alice", "sess_mallory", ("session_id",)),
         (HERS, "alice", "sess_alice", ()),
-        (HERS, "sub-of-alice", "sess_alice", ()),  # it is her session, whatever the token calls her
-        ({}, "User:Alice", "sess_alice", ()),
+        # whatever tokens call people and agents: where the gateway names no session, only the envelope does
+        (HERS, "sub-of-alice", "sess_alice", ()),
+        ({"agent": "agent:alice-bot"}, "sub-of-alice", "sess_alice", ()),
         ({}, 'User::"alice"', "sess_alice", ()),
-        ({}, "Alice-Bot", "sess_alice", ()),  # where no agent is named, the subject may be it
-        ({"agent": "agent:alice-bot"}, "alice", "sess_alice", ()),
     ],
 )
 
@@ -77,9 +74,6 @@ def test_an_envelope_that_names_no_person_says_nothing_against_the_gateways(
     (event,) = decisions(make_reader(format_), line({**context, "envelope": envelope}, "maya"))
     assert (event.envelope.session_id, event.origin.contradicted) == ("sess_alice", ())
     assert event.envelope.delegator_id == (other["delegator_id"] or "maya")
-    body = line({"agent": "mallory-bot", "envelope": envelope}, "maya")
-    (event,) = decisions(make_reader(format_), body)
-    assert event.origin.contradicted == ("agent_id",)
 
 
 @pytest.mark.parametrize("name", ["s" * 600, "s\n1"])
