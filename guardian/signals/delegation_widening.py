@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from guardian.domain.envelope import Envelope
-from guardian.domain.fields import in_utc
+from guardian.domain.fields import in_utc, plain
 from guardian.domain.signal import (
     CHAIN_KEPT,
     Breach,
@@ -24,6 +24,7 @@ from guardian.domain.signal import (
     joined,
     marks,
 )
+from guardian.domain.strict_json import canonical_json
 from guardian.signals.envelopes import reissue
 from guardian.signals.envelopes.comparing import bounded
 from guardian.signals.envelopes.narrowing import Delegation, Widening, in_one_spelling
@@ -41,7 +42,7 @@ _RULES = {
     "changed_delegator": (1.0, "Child session acts for another person than its parent"),
     "copied_authority": (0.7, "Child session kept its parent's full authority"),
     "kept_tools": (0.6, "Child session kept tools that its own purpose does not name"),
-    "wider_unclear": (0.1, "Child session holds more than is compared with its parent"),
+    "wider_unclear": (0.1, "Its envelope holds more than is compared"),
     "chain_too_deep": (0.9, "Too many sessions delegated one to the next"),
     "delegation_cycle": (1.0, "Session is its own ancestor"),
     "parent_unknown": (0.4, "Nobody knows its parent session"),
@@ -110,15 +111,16 @@ class DelegationWidening(SignalFold):
 
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Compare the envelope with its parent's, and with the first one that this session showed."""
-        first, told = state["first"], state.get("told", {})
+        envelope, first, told = seen.event.envelope, state["first"], state.get("told", {})
         if not seen.event.has_envelope:  # the one that comes later is the first, not a re-issue
             return state, Signal(self.name, 0.0, "missing: no envelope is known for this session", silent=True)
         with bounded() as comparisons:
             found = [*self._chain(seen), *self._parent(seen)]
+            found += () if first is None else reissue.growth(first, seen)
         if comparisons.spent:
-            found.append(Widening("wider_unclear", "it holds more than is compared with its parent's envelope"))
-        if first is not None:
-            found += reissue.growth(first, seen)
+            about = marks([*envelope.allowed_tools, canonical_json(plain(envelope.resource_constraints))])
+            detail = "it holds more than is compared with its parent's or its first envelope"
+            found.append(Widening("wider_unclear", detail, about))
         acted = seen.signature != "invalid" and seen.event.decision.effect != "deny"
         if acted or seen.issued:  # anybody may claim anything under the name of a session, and be denied
             first = reissue.remembered(first, seen)

@@ -8,12 +8,13 @@ import pytest
 
 from guardian.bootstrap.sources import formats_of
 from guardian.domain.envelope import Envelope
-from guardian.domain.finding import Kind
+from guardian.domain.finding import Effect, Kind
 from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, Stage
 from guardian.domain.signal import CHAIN_KEPT
 from guardian.pipeline.filling import Filling
 from guardian.pipeline.pipeline import Pipeline
+from guardian.response.ladder import Ladder
 from guardian.signals.delegation_widening import DelegationWidening
 from guardian.signals.envelopes.ownership import named_sessions
 from guardian.sources.completing import Completion
@@ -351,6 +352,22 @@ def test_the_children_of_a_renewed_parent_are_held_to_its_longest_expiry(world, 
 def test_a_parent_that_was_renewed_for_ever_bounds_no_childs_expiry(world, body) -> None:
     world.feed(body(1, **renewed(EARLY)), body(2, **renewed(None)), body(3, **NARROW))
     assert names(world) == set()
+
+
+def test_nothing_is_hidden_behind_more_tools_than_are_compared(new_world, body) -> None:
+    """Or a session that grew would be silent."""
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    bounds = {"vaults": ["vault_1"], "max_amount": 100}
+    wild = {"envelope__allowed_tools": [f"a{n:03}*" for n in range(100)], "action__tool": "a001"}
+    many = [*wild["envelope__allowed_tools"], *(f"a001{n}" for n in range(10_500))]
+    world.feed(body(1, **wild, envelope__resource_constraints=bounds))
+    grown = wild | {"envelope__allowed_tools": [*many, "payments.send"]}
+    world.feed(body(2, **grown, envelope__resource_constraints=bounds))
+    assert names(world) >= {"wider_unclear"}
+    assert [finding.wanted for finding in world.told(Kind.DRIFT)] == [Effect.FLAG]
+    wider = {**bounds, "vaults": ["vault_1", "vault_2"]}
+    world.feed(body(3, **grown, envelope__resource_constraints=wider))
+    assert "reissued_resources" in names(world), "a list without wildcards is compared all the same"
 
 
 def test_a_parent_that_only_tried_with_a_longer_envelope_is_not_renewed(world, body) -> None:

@@ -812,10 +812,10 @@ def test_more_than_is_compared_with_an_envelope_is_told_and_proves_nothing(
     narrowed = child(parent=bounds(granted), **bounds(held))
     reissued = [observe(**{f"envelope__{k}": v for k, v in bounds(each).items()}) for each in (granted, held)]
     assert breaches(DelegationWidening(), narrowed)["wider_unclear"] is False
-    assert breaches(DelegationWidening(), *reissued)["reissued_unclear"] is False
+    assert breaches(DelegationWidening(), *reissued)["wider_unclear"] is False
     monkeypatch.undo()
     assert "wider_unclear" not in breaches(DelegationWidening(), narrowed)
-    assert "reissued_unclear" not in breaches(DelegationWidening(), *reissued)
+    assert "wider_unclear" not in breaches(DelegationWidening(), *reissued)
 
 
 def test_a_denied_call_lowers_the_force_of_what_is_named(child: Any, folded: Any) -> None:

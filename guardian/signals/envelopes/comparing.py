@@ -46,4 +46,4 @@ def spend(wildcards: int, *said: str) -> bool:
     if allowance is None:
         return True
     allowance.left -= wildcards * (sum(1 + len(each) // _CHARS for each in said) or 1)
-    return allowance.left >= 0
+    return not wildcards or allowance.left >= 0

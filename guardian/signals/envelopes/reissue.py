@@ -18,7 +18,7 @@ from guardian.domain.strict_json import canonical_json
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers
 from guardian.signals.envelopes.admitting import spelt
-from guardian.signals.envelopes.comparing import bounded, spend
+from guardian.signals.envelopes.comparing import spend
 from guardian.signals.envelopes.narrowing import ANYTHING, Widening, bare, exceeding, in_one_spelling, outlives
 from guardian.signals.words.constraints import read
 from guardian.signals.words.wording import shown, words
@@ -61,14 +61,6 @@ def remembered(first: Mapping[str, Any] | None, seen: Observation) -> Mapping[st
 def growth(first: Mapping[str, Any], seen: Observation) -> Iterator[Widening]:
     """Where an envelope exceeds the first one of its session. What other rules of redaction may have changed in
     the first one is not compared."""
-    with bounded() as comparisons:
-        found = [*_growth(first, seen)]
-    yield from found
-    if comparisons.spent:
-        yield Widening("reissued_unclear", "this session was issued with less than what is compared of this")
-
-
-def _growth(first: Mapping[str, Any], seen: Observation) -> Iterator[Widening]:
     envelope = seen.event.envelope
     yield from _tools(first, envelope, seen.spelling)
     if first.get("rules") == _rules(seen.redacted):
