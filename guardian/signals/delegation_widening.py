@@ -63,6 +63,8 @@ _RULES = {
 WEIGHTS = {name: weight for name, (weight, _) in _RULES.items()}
 TITLES = {name: title for name, (_, title) in _RULES.items()}
 
+_NO_PROOF = ("wider_unclear", "renewed")
+"""Soft, whether `soft` lists them or not: lists that were written before these were rules would make facts of them."""
 _DENIED_FORCE = 0.6
 _TOLD = 0.1
 """The value of a soft breach once it was told: a session carries it through all its calls, and one oddity is not
@@ -85,10 +87,9 @@ class DelegationWidening(SignalFold):
         "kept_tools",
         "parent_unknown",
         "wider_purpose",
-        "wider_unclear",
         "reissued_expiry",
         "reissued_unclear",
-        "renewed",
+        *_NO_PROOF,
     )
     kept_share: float = 0.75
     leeway_seconds: float = 30.0
@@ -100,7 +101,8 @@ class DelegationWidening(SignalFold):
         within(self.name, "max_depth", self.max_depth, 1, CHAIN_KEPT - 1)
         within(self.name, "kept_share", self.kept_share, 0, 1)
         within(self.name, "leeway_seconds", self.leeway_seconds, 0, 3600)
-        object.__setattr__(self, "soft", known(self.name, "soft", self.soft, WEIGHTS))
+        told = known(self.name, "soft", self.soft, WEIGHTS)
+        object.__setattr__(self, "soft", tuple(dict.fromkeys((*told, *_NO_PROOF))))
 
     @property
     def name(self) -> str:

@@ -818,6 +818,16 @@ def test_more_than_is_compared_with_an_envelope_is_told_and_proves_nothing(
     assert "wider_unclear" not in breaches(DelegationWidening(), *reissued)
 
 
+def test_a_list_of_soft_rules_from_before_makes_no_fact_of_what_proves_nothing(
+    child: Any, observe: Observe, breaches: Breaches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = DelegationWidening(soft=("copied_authority", "reissued_expiry"))
+    renewed = observe(envelope__expires_at=None, facts={"issued": True})
+    assert breaches(before, observe(), renewed) == {"renewed": False}
+    monkeypatch.setattr(comparing, "MOST", 0)
+    assert breaches(before, child(parent={"allowed_tools": ["*a*"]}))["wider_unclear"] is False
+
+
 def test_a_denied_call_lowers_the_force_of_what_is_named(child: Any, folded: Any) -> None:
     _, (denied,) = folded(DelegationWidening(), [child(allowed_tools=["*"], effect="deny")])
     assert [breach.hard for breach in denied.breaches] == [False]
