@@ -60,11 +60,12 @@ def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> Lineage:
     claimed = state.envelope is not None and not _believed(state, d)
     if ring or unseen or claimed or d.signature == "invalid":
         return Lineage(state.ancestors, state.root_purpose, state.principals)
+    known = SessionState() if state.envelope is None and own(state, d) else state  # until now it was only claimed
     above = parent.envelope
     whole = above is not None and (above.parent_session_id is None or bool(parent.principals))
     acting = (*above.principals, *parent.principals) if above and whole else ()
-    principals = tuple(dict.fromkeys(acting))[: 2 * CHAIN_KEPT] or state.principals
-    return Lineage(parent.chain, parent.root_purpose or state.root_purpose, principals)
+    principals = tuple(dict.fromkeys(acting))[: 2 * CHAIN_KEPT] or known.principals
+    return Lineage(parent.chain, parent.root_purpose or known.root_purpose, principals)
 
 
 def began_as_root(state: SessionState) -> bool:

@@ -104,7 +104,8 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, pending: bool, acros
         status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
     root = granted is not None and granted.parent_session_id is None
     asked = granted.purpose if granted is not None and root else known.root_purpose
-    chain = (key.session_id, *known.ancestors)[:CHAIN_KEPT]
+    claimed = known.envelope is None and d.event.key.session_id in known.ancestors  # what was denied makes no ring
+    chain = (key.session_id, *(() if claimed else known.ancestors))[:CHAIN_KEPT]
     return ParentFact(status, granted, chain, asked, known.principals)
 
 

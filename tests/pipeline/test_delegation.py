@@ -457,6 +457,23 @@ def test_a_denied_forgery_is_not_held_against_the_session_that_it_names(world, b
     assert (names(world), world.state("child").ancestors) == (set(), ("s1",))
 
 
+def test_whom_a_denied_call_put_above_a_session_nobody_below_it_acts_for(world, body) -> None:
+    mallory = {"envelope__delegator_id": "user_mallory"}
+    world.feed(body(1, envelope__session_id="other", **mallory))
+    world.feed(body(2, envelope__parent_session_id="other", **DENIED), body(3))
+    assert (world.state().principals, world.state().root_purpose) == ((), "")
+    world.feed(body(4, **NARROW, **mallory))
+    assert names(world) == {"changed_delegator"}
+
+
+def test_a_denied_call_makes_no_ring_of_a_session_and_its_child(world, body) -> None:
+    ring = {"envelope__parent_session_id": "child"}
+    world.feed(body(1, **ring, **DENIED), body(2, **NARROW))
+    assert (names(world), world.state("child").ancestors) == (set(), ("s1",))
+    world.feed(body(3, **ring), body(4, **NARROW))
+    assert names(world) == {"delegation_cycle"}, "what was allowed does"
+
+
 def test_a_session_that_was_only_ever_denied_is_nobodys_parent(world, body, now) -> None:
     world.feed(at(body(1, **EVERYTHING, **DENIED), now, 0))
     for n, seconds in enumerate((0, 61), 2):
