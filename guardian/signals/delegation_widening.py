@@ -40,6 +40,7 @@ _RULES = {
     "wider_purpose": (0.6, "Child session has a wider purpose than its parent"),
     "later_expiry": (0.8, "Child session may outlive its parent"),
     "changed_delegator": (1.0, "Child session acts for another person than its parent"),
+    "unnamed_delegator": (0.4, "Child session does not name for whom it acts"),
     "copied_authority": (0.7, "Child session kept its parent's full authority"),
     "kept_tools": (0.6, "Child session kept tools that its own purpose does not name"),
     "wider_unclear": (0.1, "Its envelope holds more than is compared"),
@@ -63,8 +64,8 @@ _RULES = {
 WEIGHTS = {name: weight for name, (weight, _) in _RULES.items()}
 TITLES = {name: title for name, (_, title) in _RULES.items()}
 
-_NO_PROOF = ("wider_unclear", "renewed")
-"""Soft, whether `soft` lists them or not: lists that were written before these were rules would make facts of them."""
+_NO_PROOF = ("unnamed_delegator", "wider_unclear", "renewed")
+"""Soft, whether `soft` lists them or not: lists from before these were rules would make facts of them."""
 _DENIED_FORCE = 0.6
 _TOLD = 0.1
 """The value of a soft breach once it was told: a session carries it through all its calls, and one oddity is not

@@ -208,7 +208,7 @@ def _own_id(record: Record, digest: str) -> str:
 def _absent(facts: Facts, session_from: SessionName) -> tuple[str, ...]:
     missing = {
         "envelope": facts.envelope is None,
-        "delegator_id": facts.delegator is None and "delegator_id" not in (facts.envelope or ()),
+        "delegator_id": facts.delegator in (None, UNTOLD) and "delegator_id" not in (facts.envelope or ()),
         "session_id": session_from in ("trace", "window"),
     }
     return (*(name for name, absent in missing.items() if absent), *facts.masked[:16])

@@ -82,11 +82,11 @@ def test_an_envelope_that_tells_no_delegator_names_none_whoever_else_is_told(dec
     told = json.loads(envelope().model_dump_json())
     carried = {name: value for name, value in told.items() if name != "delegator_id"}
     known = Known({SessionKey("acme", "s1"): grant(delegator_id="-")})
-    lines = decoded(Filling(), line(delegator="ann"), line(1, envelope=carried), line(2, envelope=told))
+    theirs = (line(delegator="ann"), line(1, envelope=carried), line(2, envelope=carried, delegator="-"))
+    lines = decoded(Filling(), *theirs, line(3, envelope=told))
     found = [Filling().fill([d], known, patient=False)[0][0].event for d in lines]
     assert [(event.envelope.delegator_id, event.names_delegator) for event in found] == [
-        ("-", False),
-        ("-", False),
+        *[("-", False)] * 3,
         ("user_7", True),
     ]
 

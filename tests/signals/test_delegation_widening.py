@@ -141,14 +141,15 @@ def test_a_log_that_names_no_delegator_accuses_nobody_of_another_one_and_is_not_
     assert breaches(DelegationWidening(), unnamed(observe()), observe()) == {}
 
 
-def test_an_envelope_that_spells_what_stands_for_no_delegator_names_one(
+def test_an_envelope_that_spells_what_stands_for_no_delegator_is_told_and_hides_no_other_one(
     child: Any, observe: Observe, breaches: Breaches
 ) -> None:
-    """Or whoever writes it could act for anybody, and delegate further."""
-    assert breaches(DelegationWidening(), child(delegator_id=UNTOLD)) == {"changed_delegator": True}
-    spelt = observe(envelope__delegator_id=UNTOLD)
-    assert breaches(DelegationWidening(), observe(), spelt) == {"reissued_delegator": True}
-    assert breaches(DelegationWidening(), spelt, observe()) == {"reissued_delegator": True}
+    """A gateway that knows nobody may write it so; but who does acts for nobody else, and delegates no further."""
+    assert breaches(DelegationWidening(), child(delegator_id=UNTOLD)) == {"unnamed_delegator": False}
+    spelt, other = (observe(envelope__delegator_id=name) for name in (UNTOLD, "user_other"))
+    assert breaches(DelegationWidening(), observe(), spelt) == {}
+    assert breaches(DelegationWidening(), spelt, observe()) == {}
+    assert breaches(DelegationWidening(), spelt, observe(), spelt, other) == {"reissued_delegator": True}
     middle = {"parent_session_id": "sess_root", "delegator_id": UNTOLD, "agent_id": UNTOLD}
     below = {"parent": middle, "chain": ("sess_parent", "sess_root"), "above": ("user_7f3a91", "agent_root")}
     for delegator, found in (("agent_root", {}), ("user_other", {"changed_delegator": True})):

@@ -128,10 +128,13 @@ class Delegation:
         yield from self._kept(child, parent)
 
     def _identity(self) -> Iterator[Widening]:
-        """A child may name as its delegator any person or agent of the chain above it: it acts for nobody else."""
+        """A child may name as its delegator any person or agent of the chain above it: it acts for nobody else.
+        That it names nobody, as gateways write who know nobody, is no proof that it does."""
         mine, theirs = self.child.delegator_id, self.parent.delegator_id
         above = self._above() if self.named else ()
-        if above and not any(_are_one(mine, each) for each in above):
+        if above and mine == UNTOLD:
+            yield Widening("unnamed_delegator", f"the delegator is {UNTOLD}, its parent's {shown(theirs)}")
+        elif above and not any(_are_one(mine, each) for each in above):
             detail = f"the delegator is {shown(mine)}, its parent's {shown(theirs)}"
             yield Widening("changed_delegator", detail, marks([bare(mine)]))
 

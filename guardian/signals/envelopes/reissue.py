@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from guardian.domain.envelope import Envelope
+from guardian.domain.envelope import UNTOLD, Envelope
 from guardian.domain.signal import Observation, marks
 from guardian.domain.strict_json import canonical_json
 from guardian.domain.text import some
@@ -49,11 +49,12 @@ def essence(seen: Observation) -> dict[str, Any]:
 
 
 def remembered(first: Mapping[str, Any] | None, seen: Observation) -> Mapping[str, Any]:
-    """The first envelope's essence. What was kept under other redaction rules is replaced by this envelope's."""
+    """The first envelope's essence, with the first delegator that is told. What was kept under other redaction
+    rules is replaced by this envelope's."""
     if first is None:
         return essence(seen)
     if first.get("rules") == _rules(seen.redacted):
-        return first
+        return first if first["delegator"] is not None else {**first, "delegator": _delegator(seen)}
     anew = {name: kept for name, kept in essence(seen).items() if name not in _NEVER_REDACTED}
     return {**{name: kept for name, kept in first.items() if name in _NEVER_REDACTED}, **anew}
 
@@ -170,7 +171,8 @@ def _rules(redacted: Mapping[str, str]) -> str:
 
 
 def _delegator(seen: Observation) -> str | None:
-    return _digest(spelt(seen.event.envelope.delegator_id)) if seen.event.names_delegator else None
+    told = seen.event.envelope.delegator_id
+    return _digest(spelt(told)) if seen.event.names_delegator and told != UNTOLD else None
 
 
 def _parent(envelope: Envelope) -> str | None:
