@@ -391,6 +391,22 @@ def test_a_renewal_by_who_may_issue_envelopes_flags_nobody(new_world, make_decod
     assert world.state().stage is Stage.FLAGGED
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("not_before", "renewed"), ("valid_until", "renewed"), ("created_before", "reissued_expiry")],
+)
+def test_a_renewal_covers_when_the_envelope_holds_not_which_data_it_is_for(
+    world, body, name: str, found: str
+) -> None:
+    first, later = (
+        body(n, envelope__resource_constraints={name: f"{year}-01-01"}) for n, year in enumerate((2024, 2027))
+    )
+    world.hear(HumanWord.REGISTERED, detail=digest(first))
+    world.hear(HumanWord.REGISTERED, detail=digest(later))
+    world.feed(first, later)
+    assert names(world) == {found}
+
+
 def test_a_renewal_that_was_registered_counts_before_the_parent_acts_again(world, body) -> None:
     world.feed(body(1, **renewed(EARLY)))
     world.register(body(**renewed(LATE))["envelope"])

@@ -40,6 +40,8 @@ _ENDS = frozenset({"until", "expire", "expires", "expiry", "exp"})
 _ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
 """Last words of canonical names: of when an envelope begins or ends, of when it ends, and of what is new in every
 envelope."""
+_VALID = re.compile(r"(?:.*_)?(?:not|valid)_(?:after|before)")
+"""Of when the envelope itself holds; `created_before` says rather what it is for."""
 _A_SECOND = timedelta(seconds=1)
 _LEAST_MOMENT, _MOST_SECONDS = 1e8, 1e11
 _AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]{1,16})\s*")
@@ -121,7 +123,7 @@ class Delegation:
         yield from self._identity()
         yield from self._tools()
         for kind, detail, about in exceeding(child, parent):
-            name = "resources" if kind == "expiry" else kind  # a child is no renewal of its parent
+            name = "resources" if kind in ("expiry", "moments") else kind  # a child is no renewal of its parent
             yield Widening(f"wider_{name}", f"beyond its parent: {detail}", about)
         yield from self._expiry()
         yield from self._purpose()
@@ -244,7 +246,8 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[Excess]:
         last = name.removesuffix("_at").rpartition("_")[2]
         if last in _ONCE:
             continue
-        kind = "expiry" if last in _TIMES else "resources"
+        of_it = last in _ENDS or _VALID.fullmatch(name)
+        kind = "expiry" if of_it else "moments" if last in _TIMES else "resources"
         key, mine = shown(granted.spelt[name], 60), held.allowed.get(name)
         if mine is None:
             if ANYTHING not in theirs:

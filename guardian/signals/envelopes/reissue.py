@@ -130,8 +130,9 @@ def _bounds(before: str, seen: Observation) -> Iterator[Widening]:
     for kind, detail, about in exceeding(
         read(envelope.resource_constraints, redacted), read(json.loads(before), redacted)
     ):
-        if kind == "expiry":
-            yield Widening(_lasting(seen), f"this session was issued until another time: {detail}")
+        if kind in ("expiry", "moments"):
+            rule = _lasting(seen) if kind == "expiry" else "reissued_expiry"
+            yield Widening(rule, f"this session was issued until another time: {detail}")
         else:
             yield Widening(f"reissued_{kind}", f"this session was issued with less: {detail}", about)
 
