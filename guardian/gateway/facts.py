@@ -11,7 +11,7 @@ _SEPARATOR = r"[-_.:/@#]"
 _UUID = r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _POD = r"[0-9a-f]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}"  # of a deployment or cron job in Kubernetes
 _INSTANCE = re.compile(  # the look-ahead reads once, never anew; Python 3.10 has no other way to say so
-    rf"(?=((?:{_SEPARATOR}+(?:{_UUID}|{_POD}|v?\d+|[0-9a-f]{{8,}})(?={_SEPARATOR}|$))+))\1$"
+    rf"(?<!{_SEPARATOR})(?=((?:{_SEPARATOR}+(?:{_UUID}|{_POD}|v?\d+|[0-9a-f]{{8,}})(?={_SEPARATOR}|$))+))\1$"
 )
 
 
