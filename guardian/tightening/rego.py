@@ -75,6 +75,12 @@ broken(rule) if {
 broken(rule) if {
 	rule.argument
 	may_be("tool", rule.tool)
+	object.get(input, "arguments", null) == null
+}
+
+broken(rule) if {
+	rule.argument
+	may_be("tool", rule.tool)
 	value := input.arguments[rule.argument]
 	not permitted(rule, value)
 }

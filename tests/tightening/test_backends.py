@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cedar_forbids import forbidden_by
@@ -33,9 +34,9 @@ from guardian.tightening.backtest import Backtest
 from guardian.tightening.cedar import FACTS, POLICIES, SCHEMA, CedarForbids
 from guardian.tightening.envelope import EnvelopePatches, merged, widens
 from guardian.tightening.grants import Grant
-from guardian.tightening.polar import PolarDenials, PolarEvaluator
+from guardian.tightening.polar import FILE, PolarDenials, PolarEvaluator
 from guardian.tightening.proposal import Proposal, alike, write_folder
-from guardian.tightening.rego import RegoDenials, RegoEvaluator
+from guardian.tightening.rego import RULES_FILE, RegoDenials, RegoEvaluator
 from guardian.tightening.surface import Surface
 
 START = datetime(2026, 2, 2, 9, tzinfo=UTC)
@@ -228,6 +229,19 @@ def test_in_rego_a_fact_that_a_gateway_does_not_send_may_be_any(placed, restrict
     for told in (without, whole | {fact: None}):
         assert engine.denied_by(told) == sorted([cut.id, short.id, *also])
     assert engine.denied_by(whole | {"tool": "contracts.read", "session_age_s": 1, "parent_role": None}) == []
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_in_rego_arguments_that_a_gateway_does_not_send_may_be_any(placed, restricted, required):
+    rule = restricted(ArgumentIn("mail.send", "to", required, ("ann",)))
+    engine = RegoEvaluator(RegoDenials().files(proposal(rule)))
+    whole = facts(placed(tool="mail.send", arguments={"to": "ann"}))
+    assert engine.denied_by(whole) == []
+    without = {name: value for name, value in whole.items() if name != "arguments"}
+    for told in (without, whole | {"arguments": None}):
+        assert engine.denied_by(told) == [rule.id]
+        assert engine.denied_by(told | {"tool": "contracts.read"}) == []
+    assert engine.denied_by(whole | {"arguments": {}}) == ([rule.id] if required else [])
 
 
 def test_by_names_as_an_envelope_has_them_each_language_says_who_makes_the_facts(placed, restricted):
@@ -451,6 +465,29 @@ def test_no_file_in_a_languages_folder_makes_another_proposal_of_it(tmp_path, re
     (tmp_path / name).write_text(text + "everything is permitted")
     with pytest.raises(ConfigurationError, match=re.escape(name)):
         alike(tmp_path, told, {folder: language})
+
+
+def test_what_an_earlier_build_wrote_and_nobody_edited_is_the_proposals_still(tmp_path, restricted):
+    """Its Rego asked for each fact by `==`; the head of its Polar said less."""
+    languages = {"rego": RegoDenials(), "polar": PolarDenials()}
+    told = proposal(restricted(ForbidTool("a")))
+    files = {name: text for each in languages.values() for name, text in each.files(told).items()}
+    earlier = (Path(__file__).parent / "earlier.rego").read_text(encoding="utf-8")
+    headless = files[FILE][files[FILE].index('guardian_denies("') :]
+    write_folder(tmp_path, files | {RULES_FILE: earlier, FILE: headless})
+    alike(tmp_path, told, languages)
+    (tmp_path / RULES_FILE).write_text(earlier.replace("input.role ==", "input.role !="))
+    with pytest.raises(ConfigurationError, match=re.escape(RULES_FILE)):
+        alike(tmp_path, told, languages)
+
+
+@pytest.mark.parametrize("mark", ["#", "//"])
+def test_a_rule_that_is_commented_out_is_none(tmp_path, restricted, mark):
+    told = proposal(restricted(ForbidTool("a")), restricted(ForbidTool("b")))
+    rules = PolarDenials().files(told)[FILE].replace('guardian_denies("', f'{mark} guardian_denies("')
+    write_folder(tmp_path, {FILE: rules})
+    with pytest.raises(ConfigurationError, match=re.escape(FILE)):
+        alike(tmp_path, told, {"polar": PolarDenials()})
 
 
 def test_every_kind_of_rule_is_drawn_here():
