@@ -106,6 +106,7 @@ def replay(
         proposal.restrictions,
         trust,
         since=since,
+        merged=proposal.until,
         patched=patched_tools(proposal.grants, proposal.restrictions),
     )
 
@@ -125,6 +126,8 @@ def counts(tested: Backtest, surface: Surface | None = None) -> pd.Series:
         "flagged sessions stopped": tested.flagged_stopped,
         "newly allowed": tested.newly_allowed,
     }
+    if tested.refused_alike:
+        told["honest calls refused as it refuses them: its cost, if it is merged"] = tested.refused_alike
     if surface is not None:
         told |= {"privileges before": surface.before, "privileges after": surface.after}
     return pd.Series(told, name="count")

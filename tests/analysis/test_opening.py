@@ -4,7 +4,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -15,10 +15,15 @@ from guardian.bootstrap.control import Control
 from guardian.commands import tokens
 from guardian.commands.initialise import initialise
 from guardian.config import load
+from guardian.domain.restriction import Restriction, Scope, Support
+from guardian.domain.rules import ForbidTool
 from guardian.errors import ConfigurationError, ControlError
 from guardian.telemetry import Metrics
+from guardian.tightening.backtest import Backtest
+from guardian.tightening.proposal import Proposal
 from guardian.tightening.redacted import SHAPED
 from guardian.tightening.rejections import reject
+from guardian.tightening.surface import Surface
 from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingPage
 
@@ -103,6 +108,25 @@ def test_what_was_redacted_to_its_shape_is_marked_for_proposals_as_the_command_d
     assert mined(open_sources(never)[0]) == {"note": SHAPED, "id": "c1"}
     config.write_text(told.replace("archive: {path: ..}\n", ""), encoding="utf-8")
     assert mined(open_sources(lambda: root)[0]) == {"note": "XX-9999", "id": "c1"}, "the sample is nobody's"
+
+
+def test_what_a_merged_proposal_refused_is_no_proof_in_a_notebook_that_it_costs_nothing(lay):
+    begin = datetime(2026, 5, 12, 12, tzinfo=UTC)
+    for day in range(3):
+        done = {"tool": "mail.send", "effect": "deny" if day else "allow"}
+        root = lay(at=begin + timedelta(days=day), session_id=f"s{day}", **done)
+    support = Support(
+        sessions=9, actions=9, days=9, last_use=None, denied_at_most=0.1, held_out=3, held_out_broken=0
+    )
+    cut = Restriction(Scope("acme", "read files", "agent_a"), ForbidTool("mail.send"), "never used", support)
+    window = {"since": begin, "until": begin + timedelta(days=2), "made_at": begin}
+    told = {"restrictions": (cut,), "grants": {}, "backtest": Backtest(), "surface": Surface()}
+    tested = proposing.replay(
+        open_archive(root, tenant="acme"), Proposal(tenant_id="acme", **window, **told), since=begin
+    )
+    assert (tested.honest_denied, tested.already_denied, tested.refused_alike) == (1, 2, 1)
+    assert proposing.counts(tested)["honest calls refused as it refuses them: its cost, if it is merged"] == 1
+    assert len(proposing.counts(Backtest())) == 6
 
 
 def test_a_folder_in_the_variable_leaves_the_rest_of_the_section_as_it_is(monkeypatch, tmp_path):
