@@ -11,9 +11,10 @@ The library has no options for that, so parts of it are replaced here:
 
 import gzip
 import io
+from collections.abc import Iterator
 from typing import Any
 
-from kafka.codec import snappy_decode
+import snappy
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 from kafka.record import memory_records
@@ -29,6 +30,9 @@ _CHUNK = 64 * 1024
 _LONGEST = MAX_RECORD + 1024 * 1024
 """The most bytes of a packed record that are held at once: a value that may be read, with key and headers."""
 _VARINT = 10
+_XERIAL = b"\x82SNAPPY\0"
+_SNAPPY_MOST = 22
+"""As many bytes snappy can make of one: of three it makes 64."""
 _AT_ONCE = 8
 """Records between two looks at how much a poll holds: of the longest 280 MB."""
 
@@ -52,6 +56,11 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
     _decompressed: bool
     _packed: Any = None
 
+    def validate_crc(self) -> bool:
+        if not super().validate_crc():
+            raise CorruptRecordError(f"{self._told()} (its checksum is wrong)")
+        return True
+
     def __iter__(self) -> Any:
         return self
 
@@ -63,8 +72,11 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
         except StopIteration:
             raise
         except Exception as error:
-            told = f"the batch of offsets {self.base_offset} to {self.last_offset} cannot be read"
-            raise CorruptRecordError(f"{told} ({type(error).__name__}: {error})") from error
+            raise CorruptRecordError(f"{self._told()} ({type(error).__name__}: {error})") from error
+
+    def _told(self) -> str:
+        """Also where it ends: who goes on behind it has to know."""
+        return f"the batch of offsets {self.base_offset} to {self.last_offset} cannot be read"
 
     def _maybe_uncompress(self) -> None:
         if self._decompressed:
@@ -81,8 +93,8 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
                 self._packed = LZ4FrameFile(packed)
             case self.CODEC_ZSTD:
                 self._packed = ZstdDecompressor().stream_reader(packed, read_across_frames=True)
-            case self.CODEC_SNAPPY:  # at best 21 to 1
-                self._packed = io.BytesIO(snappy_decode(packed.getvalue()))
+            case self.CODEC_SNAPPY:
+                self._packed = io.BytesIO(b"".join(map(_unsnapped, _snappy_blocks(packed.getvalue()))))
             case other:
                 raise UnsupportedCodecError(f"codec {other}")
 
@@ -119,8 +131,9 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
             numbers[n], at = decode_varint(held, at)
         _, _, later, further, key_length = numbers
         ends = at + max(0, key_length)
-        key = bytes(held[at:ends]) if key_length >= 0 and ends < len(held) else None
-        size, at = decode_varint(held, ends) if ends < len(held) else (0, ends)
+        whole_key = ends + _VARINT <= len(held)
+        key = bytes(held[at:ends]) if key_length >= 0 and whole_key else None
+        size, at = decode_varint(held, ends) if whole_key else (0, len(held))
         value = bytes(held[at : at + min(size, MAX_RECORD + 1)]).ljust(MAX_RECORD + 1)
         while whole > 0:
             skipped = min(whole, self._hold(min(whole, _CHUNK)))
@@ -131,6 +144,31 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
         appended = self.timestamp_type == self.LOG_APPEND_TIME
         at_ms = self.max_timestamp if appended else self.first_timestamp + later
         return DefaultRecord(len(value), self.base_offset + further, at_ms, self.timestamp_type, key, value, [])
+
+
+def _snappy_blocks(packed: bytes) -> Iterator[bytes]:
+    """What the Java library packed in blocks, or a batch in one."""
+    if not packed.startswith(_XERIAL):
+        yield packed
+        return
+    at = 16  # behind its versions
+    while at < len(packed):
+        ends = at + 4 + int.from_bytes(packed[at : at + 4], "big")
+        yield packed[at + 4 : ends]
+        at = ends
+
+
+def _unsnapped(block: bytes) -> bytes:
+    """It says first how long it is, up to 4 GB. So much is asked of the system; without it, the process ends."""
+    said = 0
+    for n, byte in enumerate(block[:5]):
+        said |= (byte & 0x7F) << 7 * n
+        if byte < 0x80:
+            break
+    if said > _SNAPPY_MOST * len(block):
+        raise CorruptRecordError(f"{len(block)} bytes of snappy cannot hold {said}")
+    unpacked: bytes = snappy.decompress(block)
+    return unpacked
 
 
 _taken = Fetcher._append

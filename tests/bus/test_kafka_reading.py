@@ -2,6 +2,7 @@ import gzip
 
 import lz4.frame
 import pytest
+import snappy
 import zstandard
 from kafka import TopicPartition
 from kafka.consumer.fetcher import Fetcher
@@ -113,9 +114,43 @@ def test_of_a_record_that_is_too_long_the_beginning_is_kept_and_those_behind_it_
     assert cut.value.strip() == {"value": b"a" * 900_001, "key": b"", "headers": b"{}"}[longer]
 
 
+def test_of_a_record_that_is_too_long_the_key_may_end_where_what_is_kept_of_it_ends(monkeypatch):
+    monkeypatch.setattr("guardian.bus.kafka_reading._LONGEST", 1_000_000)
+    monkeypatch.setattr("guardian.bus.kafka_reading.MAX_RECORD", 900_000)
+    for length in range(999_970, 1_000_010):
+        made = MemoryRecordsBuilder(2, ZSTD, 1 << 40)
+        made.append(1, b"k" * length, b"a" * 3_000, [])
+        made.append(1, b"k", b"behind", [])
+        [[cut, behind]] = polls(packed(made))
+        assert (len(cut.value), behind.value) == (900_001, b"behind")
+
+
 def test_a_value_as_long_as_is_read_comes_whole():
     value = b"a" * MAX_RECORD
     assert [each.value for poll in polls(batch(ZSTD, value)) for each in poll] == [value]
+
+
+XERIAL = b"\x82SNAPPY\0\0\0\0\1\0\0\0\1"
+
+
+def blocks(data, size):
+    found = (snappy.compress(bytes(data[at : at + size])) for at in range(0, len(data), size))
+    return b"".join(len(each).to_bytes(4, "big") + each for each in found)
+
+
+@pytest.mark.parametrize("pack", [snappy.compress, lambda data: XERIAL + blocks(data, 100)])
+def test_snappy_is_read_in_one_block_and_in_those_of_the_java_library(pack, monkeypatch):
+    monkeypatch.setattr(default_records, "snappy_encode", lambda data: pack(bytes(data)))
+    values = [b"a" * 10_000, b"b" * 50_000]
+    assert [each.value for poll in polls(batch(SNAPPY, *values)) for each in poll] == values
+
+
+@pytest.mark.parametrize("begins", [b"", XERIAL + (7).to_bytes(4, "big")])
+def test_nothing_is_held_for_what_snappy_says_and_cannot_hold(begins, monkeypatch):
+    """4 GB: where the system has not so much left, the library ends the process, and no error is raised."""
+    monkeypatch.setattr(default_records, "snappy_encode", lambda _: begins + b"\xff\xff\xff\xff\x0f\0a")
+    with pytest.raises(CorruptRecordError, match="7 bytes of snappy cannot hold 4294967295"):
+        list(polls(batch(SNAPPY, b"a" * 100)))
 
 
 @pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4, ZSTD, 5])
@@ -130,6 +165,13 @@ def test_a_batch_that_cannot_be_unpacked_is_told_by_its_place_after_all_before_i
     assert [each.value for each in next(read)] == [b"1", b"2"]
     with pytest.raises(CorruptRecordError, match=r"t\[3\] at 2: the batch of offsets 2 to 3 cannot be read \(\w+"):
         next(read)
+
+
+def test_a_batch_with_a_wrong_checksum_is_told_with_where_it_ends():
+    bad = bytearray(batch(NONE, b"1", b"2"))
+    bad[-1] ^= 1
+    with pytest.raises(CorruptRecordError, match=r"at 0: the batch of offsets 0 to 1 cannot be read \(its check"):
+        list(polls(bad))
 
 
 @pytest.mark.parametrize(
