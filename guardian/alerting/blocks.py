@@ -28,7 +28,7 @@ _ABOUT = {
     Kind.UNSCORABLE: "a record of this session could not be read",
     Kind.IDENTITY: "one decision id came with two different contents",
     Kind.ENTITLEMENT: "a gateway reported for a tenant that it does not serve",
-    Kind.BUS: "most records of a gateway are unreadable",
+    Kind.BUS: "something is wrong with what the monitor reads",
     Kind.ENVELOPE: "the envelope in the log is not the registered one",
     Kind.CALIBRATION: "traffic no longer looks like what guardian was calibrated on",
     Kind.CONTROL: "guardian about itself",

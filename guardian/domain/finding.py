@@ -31,7 +31,7 @@ class Kind(StrEnum):
     UNSCORABLE = "unscorable"  # a record of a known session could not be read
     IDENTITY = "identity"  # the same decision id came twice with different content
     ENTITLEMENT = "entitlement"  # a gateway spoke for a tenant that it does not serve
-    BUS = "bus"  # the fuse blew: most records of one gateway are unreadable
+    BUS = "bus"  # of what the monitor reads: a gateway's records are unreadable, a log or feed lost or anew
     ENVELOPE = "envelope"  # the log's envelope is none of those that were registered for the session
     CALIBRATION = "calibration"  # traffic has left the calibration: its promises may not hold
     CONTROL = "control"  # control's own news: its breaker, break-glass, policies, decision point or keys
