@@ -69,7 +69,7 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
             self._maybe_uncompress()
             self._hold(1)  # after the last record: is anything left?
             return super().__next__()
-        except StopIteration:
+        except (StopIteration, MemoryError):  # a batch that is whole is not to be given up for want of memory
             raise
         except Exception as error:
             raise CorruptRecordError(f"{self._told()} ({type(error).__name__}: {error})") from error
@@ -183,6 +183,8 @@ def _bounded(fetcher: Any, drained: Any, part: Any, max_records: int, *more: Any
         return max_records
     try:
         return int(_taken(fetcher, drained, part, min(max_records, _AT_ONCE), *more))
+    except MemoryError:
+        raise
     except Exception as error:
         told = error.args[0] if isinstance(error, CorruptRecordError) and error.args else repr(error)
         raise CorruptRecordError(f"{Place(*part.topic_partition)} at {part.next_fetch_offset}: {told}") from error
