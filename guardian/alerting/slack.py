@@ -111,7 +111,7 @@ class SlackChannel:
             case "post":
                 return self._posted(alert, channel, case_blocks.root(alert))
             case "update" if step.leaves is not None:
-                self._leave(alert, channel, ts)
+                self._leave(alert, *_split(step.leaves))
                 return step.leaves
             case "update" if ts is not None:
                 return self._updated(alert, channel, ts)

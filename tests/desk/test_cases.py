@@ -5,9 +5,10 @@ from itertools import count, islice
 
 import httpx
 import pytest
-from slack_server import message_limits
+from slack_server import CHANNEL, message_limits
 
 from guardian.alerting.outbox import AlertWorker
+from guardian.alerting.port import Step
 from guardian.control.cases import digests, outbox
 from guardian.control.cases.digests import fold
 from guardian.control.cases.standing import standing
@@ -15,6 +16,7 @@ from guardian.control.lapse import sweep
 from guardian.control.news import tell
 from guardian.control.watchers.watching import watch
 from guardian.domain.finding import Effect, Kind, Severity
+from guardian.domain.identity import SessionKey
 from guardian.telemetry import Metrics
 
 LEE = "U0LEE"
@@ -1020,6 +1022,26 @@ def test_nor_does_one_that_a_case_left_that_began_anew_though_slack_stumbled(
     assert "goes on in a newer message" in str(old["blocks"])
     assert "Flagged" not in str(old)
     assert "Revoke now" not in str(old)
+
+
+def test_while_the_message_that_a_case_left_waits_to_say_so_the_case_is_in_its_newer_one(
+    office, slack, a_finding
+) -> None:
+    office.submit(a_finding())
+    office.settle()
+    with office.client("maya", "responder") as maya:
+        maya.judge(a_finding().id, "false_positive", reason="fine")
+    office.settle()
+    office.clock.pass_(hours=2)
+    office.submit(a_finding(n=1, epoch=1, time=office.clock()))
+    slack.troubles.extend(["", "429:30"])
+    office.settle()
+    old, new = slack.roots()
+    with office.deps.store.read() as rows:
+        case = rows.cases.of_session(SessionKey("acme", "sess_1"))
+    step = Step.model_validate_json(case.step)
+    assert step.leaves == f"{CHANNEL}:{old['ts']}"
+    assert step.place == case.place == f"{CHANNEL}:{new['ts']}", "a process of the version before goes by this"
 
 
 @pytest.mark.parametrize("by", ["guardian", "maya"])

@@ -101,7 +101,7 @@ class CaseOutbox:
                     left = case.place is None and reference == step.place  # it begins anew meanwhile
                     changes |= {"place": None if left else reference, "folded_into": None, "written_at": now}
                     if step.leaves is not None:
-                        changes["step"] = _leaving(case, step, step.leaves, now).model_dump_json()
+                        changes["step"] = _leaving(case, step, reference, now).model_dump_json()
                 case "reply":
                     changes |= {"told": step.events, "replied_at": now}
                 case "escalate":
@@ -222,8 +222,8 @@ class CaseOutbox:
                     step = self._step(case, verb, now, asks=asks)
                     return self._row(rows, stands, step.model_copy(update={"leaves": leaves}))
                 case Fold() if leaves is not None:  # else it would go on in a digest, and nothing say so
-                    step = _leaving(case, self._step(case, "update", now, asks=asks), leaves, now)
-                    return self._row(rows, stands, step)
+                    step = self._step(case, "update", now, asks=asks)
+                    return self._row(rows, stands, step.model_copy(update={"place": leaves, "leaves": leaves}))
                 case Fold():
                     if not fold(self._deps, self._rules, rows, case, now, crowd, stops):  # none could be listed
                         rows.cases.change(case.key, next_at=now + _PARKED_AGAIN)
@@ -322,10 +322,10 @@ def _step_of(case: StoredCase) -> Step | None:
 
 
 def _leaving(case: StoredCase, step: Step, place: str, now: datetime) -> Step:
-    """Once that step is made, or in its place: the message that showed the case so far says that it goes on
-    elsewhere. That is a write of its own, or a limit on it would be the end of it."""
+    """Once that step showed the case at `place`: the message that it leaves says that it goes on elsewhere. That
+    is a write of its own, or a limit on it would be the end of it."""
     next_one = {"verb": "update", "key": f"{case.key}:{case.steps + 1}", "since": now, "calls": ""}
-    return step.model_copy(update={**next_one, "place": place, "leaves": place})
+    return step.model_copy(update={**next_one, "place": place})
 
 
 def _left(case: StoredCase, place: str) -> CaseChanges:
