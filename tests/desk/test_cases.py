@@ -211,6 +211,43 @@ def test_once_the_agent_may_act_again_only_who_saw_to_the_session_itself_has_act
     assert calls == (0 if judged else 2 if storm == 20 else 1)
 
 
+@pytest.mark.parametrize(("first", "second"), [("agent", "delegator"), ("delegator", "agent")])
+def test_who_stopped_something_else_that_a_session_acts_under_has_still_acted_on_it(
+    make_office, slack, a_finding, first, second
+) -> None:
+    office, names = make_office(on_call={"*": "U0ONCALL"}), {"agent": "agent_1", "delegator": "user_1"}
+    office.submit(a_finding(severity="critical"))
+    office.settle()
+    with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
+        for kind in (first, second):
+            maya.revoke_subject("acme", kind, names[kind], reason="stop", seconds=36_000)
+            office.after(minutes=1)
+        for kind, calls in ((first, 0), (second, 1)):
+            lee.reinstate_subject("acme", kind, names[kind], reason="it is clean")
+            for _ in range(3):
+                office.after(minutes=10)
+            assert len([m for m in slack.messages if m.get("reply_broadcast")]) == calls
+
+
+def test_cases_that_called_before_are_no_storm_once_their_agent_may_act_again(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(storm=3)
+    for n in range(5):
+        office.submit(a_finding(f"sess_{n}"))
+        office.after(minutes=11)
+    office.after(minutes=5)
+    with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
+        maya.revoke_subject("acme", "agent", "agent_1", reason="stop")
+        office.settle()
+        lee.reinstate_subject("acme", "agent", "agent_1", reason="it is clean")
+    office.settle()
+    office.submit(a_finding("another", time=office.clock()))
+    office.after(minutes=1)
+    assert "Digest" not in str(slack.roots())
+    assert office.root("another")
+
+
 def test_a_storm_becomes_one_digest_that_lists_every_case(make_office, slack, a_finding) -> None:
     office = make_office(storm=5)
     for n in range(60):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, insert, or_, select, update
 
 from guardian.domain.identity import SessionKey
 from guardian.store.control.picture import Picture
@@ -150,17 +150,24 @@ class CaseRows:
         self.connection.execute(mine.values(acted_at=at))
 
     def given_back_under(self, tenant_id: str, kind: str, name: str, now: datetime, states: Iterable[str]) -> None:
-        """A revocation of it is over. Of sessions' cases in these states that only who made it acted on nobody has
-        any more: their time runs from now, and they are looked at; so are the digests that list them."""
+        """A revocation of it is over. Sessions' cases in these states that only who made it acted on are now those
+        of who made another one, if that holds; else nobody has acted on them any more: their time runs from now,
+        and they are looked at; so are the digests that list them."""
         mine = ledger.c.tenant_id == tenant_id, ledger.c.subject_type == kind, ledger.c.subject_id == name
         by_it = exists().where(*mine, ledger.c.status == "revoked", ledger.c.at == case.c.acted_at)
         left = case.c.state.in_([*states]), by_it, *_tied(tenant_id, f"{kind}_id", name)
+        for other in self.connection.execute(_by_people(tenant_id)).all():
+            tied = _tied(tenant_id, f"{other.subject_type}_id", other.subject_id)
+            theirs = update(case).where(*left, *tied, case.c.opened_at <= other.at)
+            self.connection.execute(theirs.values(acted_at=other.at))
         digests = select(case.c.folded_into).where(*left, case.c.folded_into.is_not(None)).distinct()
         for key in self.connection.execute(digests).scalars().all():
             self.touch(key, now)
         ready = update(case).where(*left, case.c.step.is_(None))
         self.connection.execute(ready.values(status="due", next_at=now))
-        self.connection.execute(update(case).where(*left).values(acted_at=None, opened_at=now))
+        quiet = update(case).where(*left, case.c.escalated_at.is_(None))  # the others are no storm of new ones
+        self.connection.execute(quiet.values(opened_at=now))
+        self.connection.execute(update(case).where(*left).values(acted_at=None))
 
     def change(self, key: str, **values: Unpack[CaseChanges]) -> None:
         shown = {"shown": values["shown"].text()} if "shown" in values else {}
@@ -287,6 +294,14 @@ def _tied(tenant_id: str, field: str, name: str) -> tuple[ColumnElement[bool], .
     own = envelope.c.tenant_id == case.c.tenant_id, envelope.c.session_id == case.c.session_id
     tied = or_(exists().where(*mine, session.c[field] == name), exists().where(*own, envelope.c[field] == name))
     return case.c.tenant_id == tenant_id, case.c.kind == "session", tied
+
+
+def _by_people(tenant_id: str) -> Select[tuple[str, str, datetime]]:
+    """What sessions act under and people have revoked, and when."""
+    same = and_(live.c.epoch == ledger.c.epoch, live.c.n == ledger.c.n)
+    mine = live.c.tenant_id == tenant_id, live.c.subject_type.in_(["task", "agent", "delegator"])
+    wanted = select(ledger.c.subject_type, ledger.c.subject_id, ledger.c.at).join(live, same)
+    return wanted.where(*mine, ledger.c.reason_code == "manual")
 
 
 def _waits_after_failing(now: datetime) -> tuple[ColumnElement[bool], ...]:
