@@ -69,7 +69,9 @@ class EmailOptions:
             except (ValueError, IndexError) as error:
                 raise ConfigurationError(f"alerts.email: {address!r} is no address") from error
             if not address.isascii():  # a server without SMTPUTF8 takes a mail to it from nobody, for nobody
-                raise ConfigurationError(f"alerts.email: {address!r} is not ASCII; write its domain as xn--…")
+                raise ConfigurationError(
+                    f"alerts.email: {address!r} is not ASCII; write a domain as xn--…, or give an alias"
+                )
         if (self.username is None) != (self.password_file is None):
             raise ConfigurationError("alerts.email: username and password_file go together")
 
