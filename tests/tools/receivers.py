@@ -70,7 +70,7 @@ class Mailbox:
                 self._say("220 mailbox")
                 while line := self.rfile.readline():
                     verb = line[:4].upper().strip()
-                    whom = line.partition(b"<")[2].partition(b">")[0].decode()
+                    whom = line.partition(b"<")[2].partition(b">")[0].decode(errors="replace")
                     if verb == b"MAIL" and mailbox.refuse:
                         self._say(mailbox.refuse)
                     elif verb == b"RCPT" and whom in mailbox.refused:
