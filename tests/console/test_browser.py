@@ -59,7 +59,7 @@ def someone(chromium: Any, served: Any) -> Iterator[Callable[..., Any]]:
 
     def come(name: str = "", role: str = "responder", *tenants: str, **more: Any) -> Any:
         context = chromium.new_context(**more)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(120_000)
         contexts.append(context)
         page = context.new_page()
         page.troubles = []

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import suppress
 
 import pytest
 from receivers import Dripping
@@ -49,7 +50,8 @@ def test_an_exchange_within_another_ends_no_others_deadline() -> None:
     with Dripping() as server, within(0.1):
         with within(30):
             pass
-        assert len(_heard(server.port)) < len(server.answer)
+        with suppress(TimeoutError):  # it is cut off by an end or by a reset, whichever comes first
+            assert len(_heard(server.port)) < len(server.answer)
 
 
 def test_without_a_thread_to_watch_the_time_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
