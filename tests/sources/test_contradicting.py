@@ -1,9 +1,13 @@
 """An envelope that says otherwise than the gateway beside it is another's: it is left out, and that is told."""
 
+import dataclasses
+
 import pytest
 
 from guardian.errors import DecodeError
 from guardian.gateway.names import session_name
+from guardian.sources.contradicting import settled
+from guardian.sources.facts import Facts
 
 ALICES = {"session_id": "sess_alice", "tenant_id": "acme", "agent_id": "alice-bot", "delegator_id": "alice",
           "purpose": "pay invoices", "allowed_tools": ["pay"]}  # fmt: skip
@@ -96,6 +100,14 @@ def test_a_label_of_opas_names_the_tenant_only_where_no_envelope_does(make_reade
     told["input"]["envelope"] = None
     (event,) = decisions(make_reader("opa"), told)
     assert event.envelope.tenant_id == "platform"
+
+
+def test_an_envelope_that_is_no_json_as_avro_has_them_is_left_out_too():
+    foreign = {"session_id": "sess_alice", "key": b"\xff"}
+    facts = settled(Facts("pay", "allow", session="sess_mallory", envelope=foreign), None)
+    assert (facts.envelope, facts.contradicted) == (None, ("session_id",))
+    other = settled(dataclasses.replace(facts, envelope={**foreign, "key": b""}), None)
+    assert facts.another != other.another
 
 
 def test_another_tenant_than_the_gateways_is_not_acted_in(make_reader, decisions):
