@@ -1018,6 +1018,14 @@ def test_a_case_that_a_digest_of_long_ago_lists_begins_as_what_it_is_now(
     assert ("S0ONCALL" in str(own["text"])) is called
 
 
+def is_revoked_in_the_newer_message_alone(slack) -> None:
+    old, new = slack.roots()
+    assert "■ Revoked" in str(new["blocks"])
+    assert "goes on in a newer message" in str(old["blocks"])
+    assert "Flagged" not in str(old)
+    assert "Revoke now" not in str(old)
+
+
 def test_a_message_that_a_worse_case_left_goes_on_saying_nothing_that_is_not_so(
     make_office, slack, a_finding
 ) -> None:
@@ -1029,11 +1037,7 @@ def test_a_message_that_a_worse_case_left_goes_on_saying_nothing_that_is_not_so(
     with office.client("maya", "responder") as maya:
         maya.revoke("acme", "sess_1", reason="stop")
     office.after(minutes=5)
-    old, new = slack.roots()
-    assert "■ Revoked" in str(new["blocks"])
-    assert "goes on in a newer message" in str(old["blocks"])
-    assert "Flagged" not in str(old)
-    assert "Revoke now" not in str(old)
+    is_revoked_in_the_newer_message_alone(slack)
 
 
 @pytest.mark.parametrize(
@@ -1054,11 +1058,7 @@ def test_nor_does_one_that_a_case_left_that_began_anew_though_slack_stumbled(
             office.after(minutes=1)
         maya.revoke("acme", "sess_1", reason="stop")
     office.after(minutes=5)
-    old, new = slack.roots()
-    assert "■ Revoked" in str(new["blocks"])
-    assert "goes on in a newer message" in str(old["blocks"])
-    assert "Flagged" not in str(old)
-    assert "Revoke now" not in str(old)
+    is_revoked_in_the_newer_message_alone(slack)
 
 
 def test_while_the_message_that_a_case_left_waits_to_say_so_the_case_is_in_its_newer_one(
