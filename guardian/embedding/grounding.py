@@ -66,7 +66,8 @@ def _telling(value: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Grounding:
     """Shares in [0, 1]. `named` is the mean over an act's telling values, `fresh` how much of the least known one
-    neither the purpose nor an earlier call accounts for: no value besides lowers it. Without any, both are 0."""
+    neither the purpose nor an earlier call accounts for: no argument besides lowers it. A list is one value, so
+    what is known in it lowers it. Without any, both are 0."""
 
     named: float
     fresh: float
