@@ -1,8 +1,11 @@
-"""How a request comes, whichever application on the socket it is for: with one length, and to its end in time."""
+"""How a request comes, whichever application on the socket it is for: with one length, and to its end in time.
+
+Nobody reads the body of a GET, and the connection of one that announces a body ends with its answer.
+"""
 
 import asyncio
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,6 +13,17 @@ from guardian.control.problems import Refusal
 
 BODY_S = 30.0
 _CLOSE = {"Connection": "close"}
+
+
+def _parting(send: Send) -> Send:
+    """With the answer the connection ends: else what is next on it would be taken for that body."""
+
+    async def parting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(_CLOSE)
+        await send(message)
+
+    return parting
 
 
 class Framed:
@@ -23,10 +37,13 @@ class Framed:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if "transfer-encoding" in headers and "content-length" in headers:  # RFC 9112, 6.1: it may be smuggled
+        coded, length = "transfer-encoding" in headers, headers.get("content-length", "0")
+        if coded and "content-length" in headers:  # RFC 9112, 6.1: it may be smuggled
             refusal = Refusal(400, "send Content-Length or Transfer-Encoding, not both", headers=_CLOSE)
             await refusal.response("")(scope, receive, send)
             return
+        if scope["method"] in ("GET", "HEAD") and (coded or length.strip("0")):
+            send = _parting(send)  # a proxy that asks by itself may announce a body that it does not send
         try:
             await self._app(scope, self._timely(receive), send)
         except ClientDisconnect:

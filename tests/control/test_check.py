@@ -413,6 +413,16 @@ def test_to_another_machine_the_token_goes_through_tls_and_to_control_alone(stag
 
 
 @pytest.mark.slow
+def test_what_clients_send_along_is_no_part_of_the_check(behind_nginx, callers):
+    for n in range(5):
+        headers = {"X-Session-Id": f"s{n}"}
+        for told in ({"method": "tools/call"}, {"method": "tools/call", "params": "x" * 900}):
+            assert httpx.post(f"{behind_nginx}/", json=told, headers=headers, timeout=30).status_code == 200
+        assert httpx.get(f"{behind_nginx}/", headers=headers, timeout=30).status_code == 200
+    assert len(set(callers)) == 1, "and so its connection is kept"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("vouching", ["", "control"], indirect=True)
 def test_one_check_after_the_other_takes_the_same_connection(behind_nginx, callers):
     for n in range(5):
