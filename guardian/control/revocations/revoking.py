@@ -14,7 +14,7 @@ from guardian.control.revocations.descendants import follow_down
 from guardian.control.revocations.subjects import keep_from_coming_back
 from guardian.control.superseded import without_its_parent
 from guardian.domain.finding import Effect, Finding
-from guardian.domain.revocation import LedgerEntry
+from guardian.domain.revocation import LedgerEntry, ReasonCode
 from guardian.domain.text import moment
 from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.store.columns import storable
@@ -64,11 +64,12 @@ def revoke_or_flag(
     told = None if finding.subject is None else finding.subject.expires_at
     ends = revoked_until(deps, rows, finding.key, now, told)
     hard, parent = asked.evidence.hard_breach, _above(deps, rows, asked, finding, now)
+    code: ReasonCode = "parent_revoked" if parent else "hard_breach" if hard else "drift"
     entry = rows.ledger.append(
         tenant_id=finding.tenant_id,
         subject_id=finding.session_id,
         status="revoked",
-        reason_code="parent_revoked" if parent else "hard_breach" if hard else "drift",
+        reason_code="self_test" if planted else code,
         reason=storable(finding.title),
         actor=asked.asker.id,
         now=now,

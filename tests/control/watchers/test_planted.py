@@ -130,6 +130,7 @@ def test_what_is_planted_becomes_a_finding_a_decision_and_a_refusal(bench):
         "planted_drift 1 passed",
     ]
     assert bench.pages() == []
+    assert {reason for _, reason, _ in bench.stage.ledger()} == {"self_test"}, "so that CAEP tells nobody of them"
     assert bench.stage.revocations().json()["entries"] == []  # nothing is left on the list
     page = bench.stage.deps.metrics.render().decode()
     counted = [line for line in page.splitlines() if line.startswith("guardian_revocations_total{")]
