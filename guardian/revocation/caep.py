@@ -16,8 +16,10 @@ from typing import Any
 
 import httpx
 from joserfc import jws
+from pydantic import TypeAdapter, ValidationError
 
 from guardian.domain.finding import Finding
+from guardian.domain.identity import TenantName
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.text import plain
 from guardian.domain.urls import is_private
@@ -37,12 +39,13 @@ _TAKEN = frozenset({200, 202})
 _PIECES = 8  # of an answer, each at most as the network gives it
 _LEVELS = {"info": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "critical": "HIGH"}
 _MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "task": "task", "jti": "token"}
+_TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
 
 
 @dataclass(frozen=True, slots=True)
 class CaepFace:
     """`receivers` are mappings of `url`, `audience`, and optionally `token_file` (a bearer token that the receiver
-    gave us) and `tenants` (only their events are sent)."""
+    gave us) and `tenants` (only their events are sent; `["*"]`, as without, those of every tenant)."""
 
     receivers: Sequence[Mapping[str, Any]] = ()
     timeout_s: float = 10.0
@@ -59,8 +62,10 @@ class CaepFace:
             if not is_private(str(each["url"])):
                 raise ValueError(f"the url of receiver {each['audience']}: https, or http to this machine")
             tenants = each.get("tenants")
-            if tenants is not None and not (isinstance(tenants, list | tuple) and tenants and all(tenants)):
-                raise ValueError(f"receiver {each['audience']}: tenants is a list of names, got {tenants!r}")
+            if tenants is not None and not _are_names(tenants):
+                raise ValueError(
+                    f"receiver {each['audience']}: tenants is a list of names, or of `*` alone, got {tenants!r}"
+                )
         named = [(str(each["url"]), str(each["audience"]), _tenants_of(each)) for each in self.receivers]
         twice = next((each for each in named if named.count(each) > 1), None)
         if twice is not None:
@@ -83,8 +88,20 @@ class CaepFace:
 plugin = CaepFace
 
 
+def _are_names(tenants: Any) -> bool:
+    if not isinstance(tenants, list | tuple) or not tenants:
+        return False
+    try:
+        names = [_TENANT.validate_python(each) for each in tenants]
+    except ValidationError:
+        return False
+    return all("*" not in each or each == "*" for each in names)
+
+
 def _tenants_of(told: Mapping[str, Any]) -> frozenset[str] | None:
-    return None if told.get("tenants") is None else frozenset(map(str, told["tenants"]))
+    """None is every tenant."""
+    named = frozenset(told.get("tenants") or "*")
+    return None if "*" in named else named
 
 
 @dataclass(frozen=True, slots=True)

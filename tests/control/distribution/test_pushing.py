@@ -552,9 +552,25 @@ def test_receivers_that_would_miss_something_are_refused_at_start():
     one = {"url": "https://x", "audience": "a"}
     with pytest.raises(ValueError, match="twice"):
         CaepFace(receivers=(one, {**one, "token_file": "other.token"}))
-    for nobody in ("acme", [], ["acme", ""]):
+    for nobody in ("acme", "*", [], ["acme", ""], ["acme*"], ["acme", "a*b"], ["a/b"], [["acme"]], [1]):
         with pytest.raises(ValueError, match="a list of names"):
             CaepFace(receivers=({**one, "tenants": nobody},))
+    for every in (["*"], ["*", "acme"], None):
+        with pytest.raises(ValueError, match="twice"):
+            CaepFace(receivers=(one, {**one, "tenants": every}))
+
+
+@pytest.mark.parametrize("every", [["*"], ["acme", "*"]])
+def test_a_star_among_a_receivers_tenants_is_every_tenant_as_everywhere(stage, receiver, given, every):
+    whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token"}
+    (face,) = CaepFace(receivers=[{**whole, "tenants": every}]).open(given[0])
+    (without,) = CaepFace(receivers=[whole]).open(given[0])
+    assert (face.name, face.shown, face.reach) == (without.name, without.shown, None)
+    stage.revoke("s1")
+    drain(Pusher(stage.deps, face))
+    assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s1"]
+    face.close()
+    without.close()
 
 
 def test_the_configuration_document_points_to_the_keys(make_stage):
