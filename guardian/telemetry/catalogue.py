@@ -227,7 +227,8 @@ METRICS: Mapping[Metric, Spec] = {
     ),
     "guardian_push_lag_seconds": Spec(
         "gauge",
-        "Age of the oldest entry that a receiver does not have. Growing: the log says why, under its name.",
+        "Age of the oldest entry that a receiver does not have, or how long it takes no flag. Growing: the log"
+        " says why, under its name.",
         ("face", "receiver"),
     ),
     "guardian_advice_total": Spec(

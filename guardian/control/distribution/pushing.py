@@ -2,6 +2,8 @@
 
 The ledger is append-only, so it is the outbox: all that is kept per receiver is how far it came. A receiver that
 is away is tried again with growing pauses, and people hear of it; nothing after an entry is sent before it.
+A flag on which it fails holds up other flags at most, with pauses of its own, and is set aside in the end where
+the receiver takes others.
 
 Two control processes may push to one receiver and share its place. What one of them sends late can arrive after
 what the other sent meanwhile: then the place goes back, and what may have been undone is sent again.
@@ -9,7 +11,7 @@ what the other sent meanwhile: then the place goes back, and what may have been 
 
 import random
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,6 +33,8 @@ _BATCH = 200
 _LATE = timedelta(minutes=5)
 _LOOK_S = 1.0
 _PAUSE = Backoff(1.0, 60.0)
+_TRIES = 5
+"""So often a flag is sent before it is asked whether the receiver takes another one."""
 _log = logger("control")
 
 
@@ -55,6 +59,15 @@ class _Work:
     findings: Cursor
 
 
+@dataclass(slots=True)
+class _Flags:
+    """How often in a row the next flag has failed, since when, and until when (on the stopwatch) it rests."""
+
+    failures: int = 0
+    since: datetime | None = None
+    rest_until: float = 0.0
+
+
 class Pusher:
     """One receiver and its place in the ledger. `run` is the loop of one thread."""
 
@@ -65,6 +78,7 @@ class Pusher:
         self._bell = threading.Event()
         self._begun: _Begin | None = None
         self._brought: Revision | None = None  # by this step, whose place is kept at its end
+        self._flags = _Flags()
 
     def wake(self) -> None:
         """The ledger moved, or it is time to stop."""
@@ -88,10 +102,14 @@ class Pusher:
         self._receiver.close()
 
     def step(self) -> bool:
-        """Bring over one batch; False when there was none. Raises what the receiver raises, its place kept.
-        Of flags it brings no more where the ledger has moved: a revocation waits for one of them at most."""
+        """Bring over one batch; False when there was none. Raises what the receiver raises of entries, its place
+        kept. Of flags it brings no more where the ledger has moved: a revocation waits for one of them at most."""
         self._brought = None
         work = self._next()
+        if not work.flags:
+            self._flags = _Flags()  # another process may have brought what failed here
+        elif self._deps.stopwatch() < self._flags.rest_until:
+            work = replace(work, flags=())
         if not (work.begin or work.entries or work.flags):
             return False
         begin, at, flags_at, flagged = work.begin, work.ledger, work.findings, False
@@ -110,12 +128,9 @@ class Pusher:
                 self._receiver.begun(begin.revision)
                 at = replace(at, revision=begin.revision)
                 begin = None
-            for seq, finding in work.flags if len(work.entries) < _BATCH else ():
+            for seq in self._bring_flags(work, refused) if len(work.entries) < _BATCH else ():
                 flagged = True
-                self._bring(partial(self._receiver.flagged, finding), finding.id, refused)
                 flags_at = replace(flags_at, revision=Revision(epoch=0, n=seq))
-                if self._deps.store.head().revision != work.head:
-                    break
         finally:
             self._tell_refused(refused)  # first: what is not told now will be refused again
             self._begun = begin
@@ -134,12 +149,68 @@ class Pusher:
     def _bring(self, deliver: Callable[[], None], what: str, refused: list[str]) -> None:
         try:
             deliver()
-        except Refused as refusal:  # said once, and the rest goes on
-            self._count("refused", 1)
-            self._log.error("push_refused", entry=what, reason=str(refusal))
-            refused.append(f"{what} ({refusal.code})")
+        except Refused as refusal:
+            self._set_aside(what, refusal, refused)
         else:
             self._count("sent", 1)
+
+    def _set_aside(self, what: str, why: Refused, refused: list[str]) -> None:
+        """Said once, and the rest goes on."""
+        self._count("refused", 1)
+        self._log.error("push_refused", entry=what, reason=str(why))
+        refused.append(f"{what} ({why.code})")
+
+    def _bring_flags(self, work: _Work, refused: list[str]) -> Iterator[int]:
+        """Each that is done with."""
+        for seq, finding in work.flags:
+            try:
+                self._bring(partial(self._receiver.flagged, finding), finding.id, refused)
+            except Exception as error:
+                if not self._fails_alone(seq):
+                    self._flags.failures += 1
+                    self._flags.since = self._flags.since or self._deps.clock()
+                    pause = _PAUSE.after(self._flags.failures - 1, jitter=random.random())
+                    self._flags.rest_until = self._deps.stopwatch() + pause
+                    self._failed(error, self._flags.failures)
+                    return
+                self._set_aside(
+                    finding.id, Refused("failed", f"{_TRIES} times or more, as others did not"), refused
+                )
+            self._flags = _Flags()
+            yield seq
+            if self._deps.store.head().revision != work.head:
+                return
+
+    def _fails_alone(self, seq: int) -> bool:
+        """Whether this flag failed often, and the receiver has just taken a later one, which it will get again."""
+        if self._flags.failures + 1 < _TRIES:
+            return False
+        later = self._later(seq)
+        if not later:
+            return False
+        try:
+            self._receiver.flagged(later[self._flags.failures % len(later)][1])
+        except Exception as error:
+            return isinstance(error, Refused)
+        return True
+
+    def _later(self, seq: int) -> Sequence[tuple[int, Finding]]:
+        """Some of the flags after that one."""
+        with self._deps.store.read() as rows:
+            while arrived := rows.findings.after(seq, _BATCH):
+                flags = self._flags_among(rows, arrived)
+                if flags:
+                    return flags
+                seq = arrived[-1][0]
+        return ()
+
+    def _flags_among(
+        self, rows: ControlRows, arrived: Sequence[tuple[int, FindingView | None]]
+    ) -> tuple[tuple[int, Finding], ...]:
+        reach = self._receiver.reach
+        return tuple(
+            (seq, view.finding) for seq, view in arrived if view is not None and _is_flag(rows, view, reach)
+        )
 
     def _next(self) -> _Work:
         name, reach = self._receiver.name, self._receiver.reach
@@ -157,9 +228,7 @@ class Pusher:
                 entries = tuple(each for each in live if each.revision <= begin.revision)
             start = rows.findings.newest_seq() if seen is None else seen.revision.n  # flags are news, not history
             arrived = rows.findings.after(start, _BATCH)
-            flags = tuple(
-                (seq, view.finding) for seq, view in arrived if view is not None and _is_flag(rows, view, reach)
-            )
+            flags = self._flags_among(rows, arrived)
         for seq in (seq for seq, view in arrived if view is None):  # passed over: no revocation waits for it
             self._log.error("finding_unreadable", finding=seq)
         at = known or Cursor(name, Revision(epoch=0, n=0))
@@ -189,20 +258,22 @@ class Pusher:
         try:
             waits = self._waits_since()
             if waits is not None and self._lag(waits) > _LATE.total_seconds():
-                detail = f"{self._face}: {self._receiver.shown} has taken nothing since {moment(waits)}"
+                what = "no flag" if waits == self._flags.since else "nothing"
+                detail = f"{self._face}: {self._receiver.shown} has taken {what} since {moment(waits)}"
                 self._tell("away", f"{detail} ({type(error).__name__})", waits.isoformat())
         except GuardianError as trouble:
             self._log.error("push_failed", error=str(trouble)[:300])
 
     def _waits_since(self) -> datetime | None:
-        """When the first entry was made that this receiver does not have."""
+        """When the first entry was made that this receiver does not have; or since when it takes no flag."""
         with self._deps.store.read() as rows:
             known, head = rows.cursors.get(self._receiver.name), rows.head().revision
             held = Revision(epoch=head.epoch, n=0)
             if known is not None and known.revision.epoch == head.epoch:
                 held = max(known.revision, self._brought or known.revision)
             missing = rows.ledger.since(held, self._receiver.reach, 1)
-        return missing[0].at if missing else None
+        waits = (missing[0].at if missing else None, self._flags.since)
+        return min((each for each in waits if each is not None), default=None)
 
     def _lag(self, since: datetime | None) -> float:
         return 0.0 if since is None else (self._deps.clock() - since).total_seconds()

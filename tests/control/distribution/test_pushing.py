@@ -40,7 +40,7 @@ class SetReceiver:
     def __init__(self, jwks, issuer):
         self.keys = {key["kid"]: OKPKey.import_key(key) for key in jwks["keys"]}
         self.issuer, self.script, self.tokens, self.seen = issuer, [], [], []
-        self.got_one = threading.Event()
+        self.got_one, self.fails_on = threading.Event(), set()  # the sessions on whose tokens it fails
 
     def take(self, asked):
         if self.script:
@@ -54,6 +54,8 @@ class SetReceiver:
         claims = json.loads(told.payload)
         assert told.headers()["typ"] == "secevent+jwt"
         assert (claims["iss"], claims["aud"]) == (self.issuer, "https://idp.test")
+        if claims["sub_id"].get("session", {}).get("id") in self.fails_on:
+            return Reply(status=422)
         if claims["jti"] not in self.seen:
             self.seen.append(claims["jti"])
             self.tokens.append(claims)
@@ -235,6 +237,67 @@ def test_a_finding_that_this_version_cannot_read_keeps_neither_revocations_nor_o
         drain(caep)
     assert sessions(receiver) == ["s1", "f1", "f2"]
     assert [line["finding"] for line in lines if line["event"] == "finding_unreadable"] == [2]
+
+
+def test_a_flag_on_which_the_receiver_fails_keeps_no_revocation_waiting(stage, receiver, caep, a_finding):
+    drain(caep)
+    stage.submit(a_finding("odd"))  # in shadow: a flag
+    receiver.fails_on.add("odd")
+    for name in ("s1", "s2"):
+        stage.revoke(name)
+        drain(caep)
+        assert sessions(receiver)[-1] == name
+        stage.clock.pass_(minutes=2)
+    assert lag_of(stage, caep) == 240
+    drain(caep)
+    assert push_news(stage) == []
+    stage.clock.pass_(minutes=2)
+    drain(caep)
+    (news,) = push_news(stage)
+    assert f"{told_as(receiver)} has taken no flag since " in news
+    receiver.fails_on.clear()
+    stage.clock.pass_(minutes=2)
+    drain(caep)
+    assert (sessions(receiver), lag_of(stage, caep)) == (["s1", "s2", "odd"], 0)
+
+
+def test_nor_any_other_flag_for_long_and_people_hear_that_it_was_set_aside(
+    stage, receiver, caep, a_finding, monkeypatch
+):
+    monkeypatch.setattr(pushing, "_BATCH", 2)
+    drain(caep)
+    receiver.fails_on.update(("odd", "odder"))
+    odd, odder, *_ = flags = [a_finding(name) for name in ("odd", "odder", "f1", "f2")]
+    for each in flags:
+        stage.submit(each)
+    for _ in range(4):
+        drain(caep)
+        stage.clock.pass_(minutes=1)
+        assert (sessions(receiver), push_news(stage)) == ([], [])
+    for _ in range(8):
+        drain(caep)
+        stage.clock.pass_(minutes=1)
+    assert sessions(receiver) == ["f1", "f2"]
+    assert [each for each in push_news(stage) if "refused" in each] == [
+        f"{told_as(receiver)} refused {each.id} (failed) for good" for each in (odder, odd)
+    ]
+
+
+def test_where_it_fails_on_all_flags_it_is_away_and_none_is_set_aside(stage, receiver, caep, a_finding):
+    drain(caep)
+    receiver.fails_on.update(("f1", "f2"))
+    stage.submit(a_finding("f1"))
+    for _ in range(10):
+        drain(caep)
+        stage.clock.pass_(minutes=1)
+    stage.submit(a_finding("f2"))
+    for _ in range(10):
+        drain(caep)
+        stage.clock.pass_(minutes=1)
+    receiver.fails_on.clear()
+    drain(caep)
+    assert sessions(receiver) == ["f1", "f2"]
+    assert not [each for each in push_news(stage) if "refused" in each]
 
 
 REFUSED = (400, b'{"err": "invalid_request"}')
