@@ -144,10 +144,7 @@ def install_problems(app: FastAPI) -> None:
         if not isinstance(error, Refusal):  # the framework's own, whose words are not ours
             headers = dict(error.headers or {})
             return problem_response(error.status_code, headers=headers, request_id=request_id)
-        deps: ControlDeps = request.app.state.deps
-        if error.witness is not None or deps.outage.untold():
-            async with request.app.state.writers.of(getattr(request.state, "principal", None)):
-                await run_in_threadpool(_witness, deps, error)
+        await write_down(request, error)
         return error.response(request_id)
 
     async def invalid(request: Request, error: Exception) -> Response:
@@ -170,6 +167,14 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Unstorable, unstorable)
     app.add_exception_handler(GuardianError, unavailable)  # anything else: the gate answers 500
+
+
+async def write_down(request: Request, refusal: Refusal) -> None:
+    """Where it has to be: in the audit trail, and as news that the decision point went away or came back."""
+    deps: ControlDeps = request.app.state.deps
+    if refusal.witness is not None or deps.outage.untold():
+        async with request.app.state.writers.of(getattr(request.state, "principal", None)):
+            await run_in_threadpool(_witness, deps, refusal)
 
 
 def _said(mistake: Mapping[str, Any]) -> str:

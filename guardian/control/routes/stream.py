@@ -16,7 +16,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.distribution.bell import Bell, heard
 from guardian.control.distribution.looking import SharedLooks
 from guardian.control.distribution.waiting import Places
-from guardian.control.problems import Refusal
+from guardian.control.problems import Refusal, write_down
 from guardian.control.routes.revocations import Instance, narrowed, note_held, slices
 from guardian.control.watchers.peers import UNNAMED
 from guardian.domain.revocation import Revision
@@ -43,8 +43,14 @@ async def stream_revocations(
 ) -> Response:
     """The whole list, then every change at once; after `Last-Event-ID` (or `since`) only what is newer.
 
-    Without a change an event `fresh` comes every few seconds. The stream ends when the token does.
+    Without a change an event `fresh` comes every few seconds. The stream ends when the token does, or the
+    permission.
     """
+
+    async def admit() -> None:
+        admitted = await request.state.admit()
+        await run_in_threadpool(may_read, deps, admitted, "readRevocations", tenant_id)
+
     scope = await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     told = last_event_id or since
     try:
@@ -52,8 +58,8 @@ async def stream_revocations(
     except ValueError as error:
         raise Refusal(422, "Last-Event-ID: a revision is written EPOCH.N") from error
     await note_held(request, deps, narrowed(caller, scope, instance), held, "push")
-    events = _events(deps, request.state.admit, scope, held, request.app.state.looks, request.app.state.bell)
-    events = _to_its_end(events, request.state.request_id)
+    events = _events(deps, admit, scope, held, request.app.state.looks, request.app.state.bell)
+    events = _to_its_end(events, request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
     headers[sse.HEARTBEAT] = f"{deps.settings.switch.heartbeat_s:g}"
     streams: Places = request.app.state.streams
@@ -74,15 +80,15 @@ class _Placed(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _to_its_end(events: AsyncIterator[bytes], request_id: str) -> AsyncIterator[bytes]:
+async def _to_its_end(events: AsyncIterator[bytes], request: Request) -> AsyncIterator[bytes]:
     """The status is sent already: where the events cannot go on, they end, and the client asks anew."""
     try:
         async for event in events:
             yield event
-    except Refusal:
-        return
+    except Refusal as refusal:
+        await write_down(request, refusal)
     except GuardianError as error:
-        _log.error("stream_failed", correlation_id=request_id, error=str(error)[:500])
+        _log.error("stream_failed", correlation_id=request.state.request_id, error=str(error)[:500])
 
 
 async def _events(
@@ -93,7 +99,8 @@ async def _events(
     looks: SharedLooks,
     bell: Bell,
 ) -> AsyncIterator[bytes]:
-    """With every heartbeat `admit` is asked: no stream outlives its token, nor the key that signed it, by more."""
+    """With every heartbeat `admit` is asked: no stream outlives its token, the key that signed it, or what policy
+    permits, by more."""
     loop, pause = asyncio.get_running_loop(), deps.settings.switch.heartbeat_s
     yield sse.GREETING
     checked = loop.time()

@@ -23,6 +23,7 @@ from guardian.control.routes.stream import _events
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.domain.revocation import Revision
 from guardian.errors import StoreError
+from guardian.policy.port import PolicyDecision
 from guardian.revocation import sse
 from guardian.revocation.port import Rendered
 
@@ -119,6 +120,27 @@ def test_a_stream_ends_when_its_token_is_revoked(base_url):
         with stage.deps.store.write() as rows:
             rows.tokens.revoke(issued.principal.jti, by="ann", now=stage.clock())
         assert {name for name, *_ in told} <= {"fresh"}  # and then it is over
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [PolicyDecision(False, policy_ids=("not-this-gateway",)), PolicyDecision(False, errors=("it is away",))],
+)
+@pytest.mark.parametrize("path", ["/v1/revocations/stream", "/v1/revocations/stream?tenant_id=acme"])
+def test_a_stream_ends_when_policy_no_longer_permits_it(base_url, answer, path):
+    class Otherwise:
+        def decide(self, request):
+            return answer if request.action == "readRevocations" else PolicyDecision(True)
+
+    stage, url = base_url
+    sent = {"Authorization": f"Bearer {stage.token('gateway')}"}
+    with httpx.stream("GET", f"{url}{path}", headers=sent, timeout=20) as stream:
+        told, end = events(stream), time.monotonic() + 60
+        next(told)
+        object.__setattr__(stage.deps, "pdp", Otherwise())
+        assert all(time.monotonic() < end for _ in told), "it does not end"
+    [line] = stage.audit(action="readRevocations", result="refused")
+    assert (line["actor"], line["allowed"]) == ("gateway-1", False)
 
 
 def test_a_stream_ends_when_the_key_that_signed_its_token_is_retired(base_url):
