@@ -1,6 +1,5 @@
 """The evidence pages put together, in front of the control API that they speak to."""
 
-import ssl
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -74,11 +73,7 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
         ),
         name=section.name,
         person=_mapping(settings),
-        http=BoundedClient(
-            timeout=section.timeout_s,
-            verify=None if ca is None else ssl.create_default_context(cafile=ca),
-            follow_redirects=False,
-        ),
+        http=BoundedClient(timeout=section.timeout_s, ca=ca, follow_redirects=False),
         sealing=SecretFiles.of(settings).load_console_seal(_BROWSERS_WAIT),
         clock=utc_now,
     )

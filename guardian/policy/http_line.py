@@ -5,7 +5,6 @@ to be. Anything else is `NoAnswer`. No question is sent twice.
 """
 
 import json
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
@@ -16,6 +15,7 @@ from guardian.domain.strict_json import parse
 from guardian.domain.text import plain
 from guardian.errors import DecodeError
 from guardian.wire.deadline import Deadline
+from guardian.wire.trust import Trust
 
 MOST_BYTES = 64 * 1024
 _BUSY = frozenset({429, 502, 503, 504})
@@ -42,7 +42,7 @@ class HttpLine:
         *,
         timeout_s: float,
         rest_s: float,
-        trust: ssl.SSLContext,
+        trust: Trust,
         token: str | None,
         clock: Callable[[], float],
         new_id: Callable[[], str],
@@ -50,9 +50,9 @@ class HttpLine:
         self._timeout_s, self._rest_s = timeout_s, rest_s
         self._clock, self._new_id = clock, new_id
         self._secret = [("Authorization", f"Bearer {token}")] if token is not None else []
-        self._network = Deadline(clock)
+        self._network = Deadline(clock, trust)
         self._pool = httpcore.ConnectionPool(
-            ssl_context=trust,
+            ssl_context=trust.first,
             max_connections=None,
             max_keepalive_connections=4,
             keepalive_expiry=_IDLE_S,

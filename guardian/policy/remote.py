@@ -14,6 +14,7 @@ from guardian.errors import ConfigurationError
 from guardian.policy.grace import Grace
 from guardian.policy.http_line import Away, HttpLine, NoAnswer
 from guardian.policy.port import PolicyDecision, PolicyRequest
+from guardian.wire.trust import Trust
 
 MOST_NAMED = 32
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -27,7 +28,7 @@ class RemotePoint(ABC):
     timeout_s   for the whole of one question and its answer
     rest_s      after it could not be reached, or not in time, it is not asked for this long: a dead decision
                 point costs the control API its time-out now and then, not with every request
-    ca          a PEM file with the certificates to trust, instead of the system's
+    ca          a PEM file with the certificates to trust, instead of the system's; read anew when it changes
     plain_http  permits http to another machine; whoever is on the way then decides what guardian may do
     token       sent as a bearer token
     grace_s     while it gives no answer, its last permit of this long ago or less lets a gateway go on reading the
@@ -119,9 +120,9 @@ def decided(reasons: Mapping[str, str], *, allowed: bool) -> PolicyDecision:
     return PolicyDecision(allowed, policy_ids=tuple(sorted(reasons)), reasons=dict(reasons))
 
 
-def _trust(ca: str | None) -> ssl.SSLContext:
+def _trust(ca: str | None) -> Trust:
     try:
-        return ssl.create_default_context(cafile=ca)
+        return Trust(ca=ca, without=ssl.create_default_context)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"policy.options.ca: {ca!r} holds no certificates in PEM ({type(error).__name__})"

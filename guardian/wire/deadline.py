@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpcore
@@ -29,8 +30,8 @@ class BoundedClient(httpx.Client):
     What comes late is an httpx.TimeoutException, too much an httpx.ReadError, and a packed answer, which is not
     unpacked because it may have any size, an httpx.DecodingError. Over http no proxy is asked: secrets go that way
     to this machine and within private networks, and it would read them. The proxy for https, the CAs and all else
-    are as httpx has them. When files of CAs change they are read anew, and no connection of before is used again;
-    likewise those of `certificate`, which is shown to who asks for one. What is given as `verify` stays as it is.
+    are as httpx has them, but for a file of CAs in `ca`. When files of CAs change they are read anew, and no
+    connection of before is used again; likewise those of `certificate`, which is shown to who asks for one.
     """
 
     def __init__(
@@ -39,11 +40,11 @@ class BoundedClient(httpx.Client):
         total_s: float | None = None,
         most_bytes: int = _MOST_BYTES,
         certificate: Shown | None = None,
-        verify: ssl.SSLContext | None = None,
+        ca: Path | None = None,
         **options: Any,
     ) -> None:
-        trust = Trust(certificate) if verify is None else None
-        told = options | {"verify": verify if trust is None else trust.first}
+        trust = Trust(certificate, ca=ca)
+        told = options | {"verify": trust.first}
         super().__init__(mounts={"http://": None}, headers={"Accept-Encoding": "identity"}, **told)
         self._total_s, self._most_bytes = total_s, most_bytes
         self._network = Deadline(time.monotonic, trust)

@@ -2,39 +2,56 @@
 
 import os
 import ssl
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
 import httpx
 
 from guardian.errors import ConfigurationError
+from guardian.telemetry import logger
+
+_log = logger("wire")
 
 Shown = tuple[Path, Path]
 """The files of a client certificate (its chain after it) and of its key, both PEM."""
 
 
 class Trust:
-    """Contexts as httpx makes them, of the CAs that SSL_CERT_FILE or SSL_CERT_DIR names. Any thread may ask.
+    """Contexts of the CAs in `ca`, else as `without` makes them, which heeds SSL_CERT_FILE and SSL_CERT_DIR. Any
+    thread may ask.
 
     Raises OSError where it cannot be made because of these, ConfigurationError because of the certificate.
     """
 
-    def __init__(self, shown: Shown | None = None) -> None:
-        self._shown, self._lock = shown, Lock()
-        self._stamp = self._stamped()
+    def __init__(
+        self,
+        shown: Shown | None = None,
+        *,
+        ca: str | Path | None = None,
+        without: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
+        self._shown, self._ca, self._without, self._lock = shown, ca, without, Lock()
+        self._stamp = self._told = self._stamped()
         self.first = self._context = self._made()
 
     def context(self) -> ssl.SSLContext:
-        """Another one when the files changed. In the midst of a renewal, when they do not fit, that of before."""
+        """Another one when the files changed; that of before while they do not fit, as amid a renewal."""
         with self._lock:
             if (stamp := self._stamped()) != self._stamp:
-                with suppress(OSError, ConfigurationError):
+                try:
                     self._context, self._stamp = self._made(), stamp
+                except (OSError, ConfigurationError) as error:
+                    if stamp != self._told:
+                        _log.error("tls_files_not_read", files=self._files(), error=str(error)[:300])
+                self._told = stamp
             return self._context
 
     def _made(self) -> ssl.SSLContext:
-        context = httpx.create_ssl_context()
+        if self._ca is not None:
+            context = ssl.create_default_context(cafile=self._ca)
+        else:
+            context = (self._without or httpx.create_ssl_context)()
         context.set_alpn_protocols(["http/1.1"])
         if self._shown is not None:
             certificate, key = self._shown
@@ -48,11 +65,15 @@ class Trust:
         return context
 
     def _stamped(self) -> tuple[tuple[int, ...] | None, ...]:
-        files = (os.environ.get("SSL_CERT_FILE"), *(self._shown or ()))
-        return tuple(_stamp(file) for file in files if file)
+        return tuple(map(_stamp, self._files()))
+
+    def _files(self) -> tuple[str, ...]:
+        return tuple(
+            str(file) for file in (self._ca or os.environ.get("SSL_CERT_FILE"), *(self._shown or ())) if file
+        )
 
 
-def _stamp(file: str | Path) -> tuple[int, ...] | None:
+def _stamp(file: str) -> tuple[int, ...] | None:
     try:
         facts = os.stat(file)
     except OSError:

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from nginx import certified
 from serving import Reply
 from until import until
 
@@ -349,6 +350,17 @@ def test_a_certificate_that_nobody_vouches_for_denies(name, serve_tls, auto_revo
     url, ca = serve_tls(ALLOW)
     denied_with_one_line(made(name, url), auto_revoke, "cannot be reached")
     assert made(name, url, ca=ca).decide(auto_revoke).allowed
+
+
+@pytest.mark.parametrize("name", REMOTE)
+def test_one_that_a_renewed_ca_vouches_for_is_believed_without_a_restart(name, serve_tls, auto_revoke, tmp_path):
+    url, ca = serve_tls(ALLOW)
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(certified(tmp_path, "of-before")[0].read_bytes())
+    point = made(name, url, ca=str(bundle), rest_s=0)
+    denied_with_one_line(point, auto_revoke, "cannot be reached")
+    bundle.write_bytes(Path(ca).read_bytes())
+    assert point.decide(auto_revoke).allowed
 
 
 @pytest.fixture

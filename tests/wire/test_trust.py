@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from nginx import certified
+from structlog.testing import capture_logs
 
 from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.calls import ControlCalls
@@ -91,12 +92,19 @@ def test_a_client_certificate_is_shown_and_the_renewed_one_at_once(serve, tmp_pa
     key.write_bytes(old[1].read_bytes())
     with ControlCalls(url, lambda: "t") as without, pytest.raises(ControlError):
         without._send("GET", "/")
-    with ControlCalls(url, lambda: "t", certificate=(certificate, key)) as control:
+    with ControlCalls(url, lambda: "t", certificate=(certificate, key)) as control, capture_logs() as lines:
         control._send("GET", "/")
         certificate.write_bytes(new[0].read_bytes())
-        control._send("GET", "/")  # its key is not there yet
+        for _ in range(2):
+            control._send("GET", "/")  # its key is not there yet
+        [line] = [each for each in lines if each["event"] == "tls_files_not_read"]
+        assert line["files"] == (str(bundle), str(certificate), str(key))
+        assert "are not a certificate and its key" in line["error"]
         key.write_bytes(new[1].read_bytes())
         control._send("GET", "/")
+        certificate.write_bytes(old[0].read_bytes())
+        control._send("GET", "/")
+        assert [each["event"] for each in lines].count("tls_files_not_read") == 2
     assert shown == [ssl.PEM_cert_to_DER_cert(each.read_text()) for each in (old[0], new[0])]
 
 
