@@ -253,12 +253,18 @@ def control_settings(settings: Settings, *, port: int | None = None) -> ControlS
             ),
             client_certificates=_client_certificates(settings),
             public_url=section.public_url,
+            event_issuer=_event_issuer(settings),
             switch=switch_rule(settings),
             advice=advice_rule(settings),
             console=visit_rule(settings, port=section.port if port is None else port),
         )
     except ValueError as error:
         raise ConfigurationError(f"control: {error}") from error
+
+
+def _event_issuer(settings: Settings) -> str | None:
+    told = settings.revocation.faces.get("caep", {}).get("issuer")
+    return None if told is None else str(told)
 
 
 def _by_family(owners: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:

@@ -72,6 +72,7 @@ class ControlSettings:
     principals by tenant, `purpose_owners` by purpose family. `solo`: one person runs this deployment, and may do
     alone what otherwise takes two. At most `approvals_waiting` acts of a tenant wait for a second person.
     `console` is set where there are evidence pages; alerts link to them where `public_url` is set too.
+    `event_issuer` issues security events, unless whoever issues tokens does.
     """
 
     default_mode: Mode = "shadow"
@@ -94,6 +95,7 @@ class ControlSettings:
     client_certificates: ClientCertificates | None = None
     advice: AdviceRule = field(default_factory=AdviceRule)
     public_url: str | None = None
+    event_issuer: str | None = None
     switch: SwitchRule = field(default_factory=SwitchRule)
     console: VisitRule | None = None
 

@@ -39,22 +39,28 @@ _TAKEN = frozenset({200, 202})
 _PIECES = 8  # of an answer, each at most as the network gives it
 _LEVELS = {"info": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "critical": "HIGH"}
 _MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "task": "task", "jti": "token"}
+SUBJECT_MEMBERS = frozenset({*_MEMBERS.values(), "tenant"})
+"""What tells whom an event is about. Who leaves one of them out takes it for more than was meant."""
 _TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
 
 
 @dataclass(frozen=True, slots=True)
 class CaepFace:
-    """`receivers` are mappings of `url`, `audience`, and optionally `token_file` (a bearer token that the receiver
+    """`issuer` is what events are issued by, instead of `control.issuer`: SSF wants an https URL. `receivers` are
+    mappings of `url`, `audience`, and optionally `token_file` (a bearer token that the receiver
     gave us) and `tenants` (only their events are sent; `["*"]`, as without, those of every tenant)."""
 
     receivers: Sequence[Mapping[str, Any]] = ()
     timeout_s: float = 10.0
+    issuer: str | None = None
 
     def __post_init__(self) -> None:
         if not self.receivers:
             raise ValueError("name at least one receiver")
         if not 0 < self.timeout_s <= _LONGEST_S:
             raise ValueError(f"timeout_s must lie between 0 and {_LONGEST_S:g} seconds, got {self.timeout_s}")
+        if self.issuer is not None and not re.fullmatch(r"https://[^\s?#]+", self.issuer):
+            raise ValueError(f"issuer is an https URL without query and fragment, got {self.issuer!r}")
         for each in self.receivers:
             unknown = sorted(set(each) - {"url", "audience", "token_file", "tenants"})
             if unknown or not each.get("url") or not each.get("audience"):
@@ -78,7 +84,7 @@ class CaepFace:
         path = told.get("token_file")
         return CaepReceiver(
             str(told["url"]),
-            EventTokens(given.keys, given.issuer, str(told["audience"]), given.clock),
+            EventTokens(given.keys, self.issuer or given.issuer, str(told["audience"]), given.clock),
             token=(lambda: given.secret(str(path))) if path else None,
             tenants=_tenants_of(told),
             timeout_s=self.timeout_s,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from guardian.control.authentication.caller import Deps
 from guardian.control.problems import Refusal, documented
-from guardian.revocation.caep import PUSH
+from guardian.revocation.caep import PUSH, SUBJECT_MEMBERS
 
 router = APIRouter(tags=["system"])
 
@@ -20,9 +20,9 @@ async def ssf_configuration(deps: Deps, response: Response) -> dict[str, Any]:
     response.headers["Cache-Control"] = "public, max-age=300"
     return {
         "spec_version": "1_0",
-        "issuer": deps.tokens.issuer,
+        "issuer": deps.settings.event_issuer or deps.tokens.issuer,
         "jwks_uri": f"{base.rstrip('/')}/.well-known/jwks.json",
         "delivery_methods_supported": [PUSH],
-        "critical_subject_members": ["session", "tenant"],
+        "critical_subject_members": sorted(SUBJECT_MEMBERS),
         "default_subjects": "ALL",
     }

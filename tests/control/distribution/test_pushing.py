@@ -16,11 +16,13 @@ from receivers import Dripping
 from serving import Reply, answering
 from structlog.testing import capture_logs
 
+from guardian.bootstrap.control import control_settings
 from guardian.bootstrap.revocation import ledger_tenants
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
 from guardian.bus.memory import MemoryBroker, MemoryProducer
+from guardian.config import load
 from guardian.control.distribution import pushing
 from guardian.control.distribution.pushing import Pusher
 from guardian.control.lapse import sweep
@@ -641,6 +643,37 @@ def test_the_configuration_document_points_to_the_keys(make_stage):
     told = make_stage(public_url="https://g.test/").client.get("/.well-known/ssf-configuration").json()
     assert told["jwks_uri"] == "https://g.test/.well-known/jwks.json"
     assert told["delivery_methods_supported"] == [PUSH]
+
+
+def test_no_receiver_may_pass_over_whom_an_event_is_about(make_stage, receiver, caep, stage):
+    """Without `task` and `token`, which stand in no registry, what is left would be the whole tenant."""
+    drain(caep)
+    for kind in ("agent", "delegator", "task", "jti"):
+        stage.call("POST", f"/v1/subjects/acme/{kind}/x/revoke", "responder", json={"reason": "r"})
+    stage.revoke("s1")
+    drain(caep)
+    members = {name for each in receiver.tokens for name in each["sub_id"]} - {"format"}
+    told = make_stage(public_url="https://g.test/").client.get("/.well-known/ssf-configuration").json()
+    assert len(receiver.tokens) == 5
+    assert members == set(told["critical_subject_members"])
+
+
+def test_events_may_have_an_issuer_of_their_own_as_ssf_wants_it(make_stage, stage, receiver, given):
+    whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token"}
+    ours = "https://guardian.example/acme"
+    (face,) = CaepFace(receivers=[whole], issuer=ours).open(given[0])
+    receiver.issuer = ours
+    stage.revoke("s1")
+    drain(Pusher(stage.deps, face))
+    face.close()
+    assert sessions(receiver) == ["s1"]
+    settings = load(None, overrides={"revocation": {"faces": {"caep": {"receivers": [whole], "issuer": ours}}}})
+    shown = make_stage(public_url="https://g.test/", event_issuer=control_settings(settings).event_issuer)
+    assert shown.client.get("/.well-known/ssf-configuration").json()["issuer"] == ours
+    assert control_settings(load(None)).event_issuer is None
+    for wrong in ("guardian", "http://g.test", "https://g.test/?a", "https://"):
+        with pytest.raises(ValueError, match="https URL"):
+            CaepFace(receivers=[whole], issuer=wrong)
 
 
 def records(broker, topic="guardian.revocations"):
