@@ -39,18 +39,19 @@ def tell_of_ending_tokens(deps: ControlDeps) -> None:
                 once=lacking.kid,
                 now=now,
             )
-        for step, last in ending:
+        for step, last, lost, others in ending:
             who, days = f"{last.role} {last.principal_id}", step.days
-            tenants = (part for name in last.tenants for part in ("--tenant", name))
+            some = " for some of its tenants" if others else ""
+            tenants = (part for name in lost for part in ("--tenant", name))
             command = shlex.join(("guardian", "token", "issue", last.principal_id, "--role", last.role, *tenants))
             tell(
                 deps,
                 rows,
                 topic="token",
                 tenant_id=OPERATORS,
-                title=f"The last token of {who} ends within {days} days"[:300],
-                detail=f"it ends at {last.expires_at:%Y-%m-%d %H:%M} UTC; then nothing it asks for is answered. "
-                f"A new one: {command}",
+                title=f"The last token of {who}{some} ends within {days} days"[:300],
+                detail=f"it ends at {last.expires_at:%Y-%m-%d %H:%M} UTC; then nothing it asks for{some} is"
+                f" answered, unless a token of less than {_BY_HAND.days} days covers that. A new one: {command}",
                 severity="critical" if step == _STEPS[0] else "high",
                 once=f"{last.jti} {days}",
                 now=now,
@@ -65,14 +66,18 @@ def _signed_elsewhere(deps: ControlDeps, known: Iterable[TokenRow]) -> TokenRow 
     return newest if newest is not None and deps.tokens.keys.current().find(newest.kid) is None else None
 
 
-def _ending(known: Iterable[TokenRow], now: datetime) -> list[tuple[timedelta, TokenRow]]:
-    last: dict[tuple[str, str], TokenRow] = {}
-    for row in known:  # the one that ends first comes first
-        last[row.role, row.principal_id] = row
+def _ending(known: Iterable[TokenRow], now: datetime) -> list[tuple[timedelta, TokenRow, tuple[str, ...], bool]]:
+    """Tokens, what of their tenants no later one covers, and whether there is a later one at all. Of those that a
+    machine renews none counts, as little for what it covers."""
+    later: dict[tuple[str, str], set[str]] = {}
     found = []
-    for row in last.values():
+    for row in reversed(list(known)):  # the one that ends first comes first there
         if row.issued_at is None or row.expires_at is None or row.expires_at - row.issued_at < _BY_HAND:
             continue
-        if step := next((each for each in _STEPS if row.expires_at - now <= each), None):
-            found.append((step, row))
+        covered = later.setdefault((row.role, row.principal_id), set())
+        lost = () if "*" in covered else tuple(name for name in row.tenants if name not in covered)
+        step = next((each for each in _STEPS if row.expires_at - now <= each), None)
+        if lost and step is not None:
+            found.append((step, row, lost, bool(covered)))
+        covered.update(row.tenants)
     return found

@@ -10,11 +10,9 @@ from guardian.domain.finding import OPERATORS
 from guardian.keys.signing import SigningKeys
 
 
-def give(stage, principal: str, role: str = "gateway", *, days: float) -> str:
-    now = stage.clock()
-    token = stage.deps.tokens.issue(
-        principal, role=role, tenants=["tenant_acme"], ttl=timedelta(days=days), now=now
-    )
+def give(stage, principal: str, role: str = "gateway", *tenants: str, days: float) -> str:
+    now, covered = stage.clock(), tenants or ("tenant_acme",)
+    token = stage.deps.tokens.issue(principal, role=role, tenants=covered, ttl=timedelta(days=days), now=now)
     with stage.deps.store.write() as rows:
         record_token(rows, token)
     return token.principal.jti
@@ -55,6 +53,29 @@ def test_who_has_another_token_or_gets_a_new_one_every_day_is_not_told(stage) ->
     stage.clock.now += timedelta(days=39)
     give(stage, "gw-us", days=1)
     assert told(stage) == []
+
+
+def test_nobody_is_carried_on_by_a_token_of_other_tenants(stage) -> None:
+    give(stage, "gw", "gateway", "acme", "initech", days=40)
+    give(stage, "gw", "gateway", "globex", "initech", days=90)
+    give(stage, "gw-all", "gateway", "acme", days=40)
+    give(stage, "gw-all", "gateway", "*", days=90)
+    give(stage, "gw-one", "gateway", "*", days=40)
+    give(stage, "gw-one", "gateway", "acme", days=90)
+    stage.clock.now += timedelta(days=39)
+    assert told(stage) == [
+        f"The last token of gateway {name} for some of its tenants ends within 2 days" for name in ("gw", "gw-one")
+    ]
+    with stage.deps.store.read() as rows:
+        texts = [each.finding.reasons[0].text for _, each in rows.findings.after(0, 100)]
+    assert {text.partition("--role gateway ")[2] for text in texts} == {"--tenant acme", "--tenant '*'"}
+
+
+def test_nor_by_one_for_a_week_which_nobody_would_be_told_of(stage) -> None:
+    give(stage, "gw-eu", days=90)
+    stage.clock.now += timedelta(days=85)
+    give(stage, "gw-eu", days=7)
+    assert told(stage) == ["The last token of gateway gw-eu ends within 14 days"]
 
 
 def test_the_command_for_a_new_token_can_be_pasted_into_a_shell(stage) -> None:
