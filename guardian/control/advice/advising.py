@@ -6,8 +6,8 @@ the one call that it lets through.
 """
 
 import math
-from asyncio import Semaphore
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -51,16 +51,16 @@ and each message may call somebody."""
 async def advise(
     deps: ControlDeps,
     patience: Patience,
-    writers: Semaphore,
+    turn: AbstractAsyncContextManager[None],
     principal: Principal,
     proposed: EvaluationRequest,
     *,
     since: float,
 ) -> Advice:
     """Permit, deny or hold, for a request that arrived at `since`, on the stopwatch. What is not permitted is
-    written down, in one of the places of `writers`. Raises Refusal for a question that makes no sense or is not
+    written down, in its `turn` to write. Raises Refusal for a question that makes no sense or is not
     this caller's to ask."""
-    context = await _advise(deps, patience, writers, principal, proposed, since)
+    context = await _advise(deps, patience, turn, principal, proposed, since)
     took = deps.stopwatch() - since
     deps.metrics.observe("guardian_advice_seconds", took)
     answer = "fallback" if context.fallback else context.advice
@@ -72,7 +72,7 @@ async def advise(
 async def _advise(
     deps: ControlDeps,
     patience: Patience,
-    writers: Semaphore,
+    turn: AbstractAsyncContextManager[None],
     principal: Principal,
     proposed: EvaluationRequest,
     since: float,
@@ -98,7 +98,7 @@ async def _advise(
     decided = await run_in_threadpool(_decide, deps, call, told, evidence, now, shown=_shown(call, weighed))
     if isinstance(decided, AdviceContext):
         return decided
-    async with writers:
+    async with turn:
         return await run_in_threadpool(decided)
 
 

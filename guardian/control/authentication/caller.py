@@ -1,13 +1,14 @@
 """What every route takes: who calls, and what stands behind the routes."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final, Protocol, TypeVar
 from urllib.parse import unquote
 
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.security import HTTPBearer
 
-from guardian.control.authentication.gate import principal_of
+from guardian.control.authentication.gate import PROMPT, principal_of
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, absent
 from guardian.domain.identity import Identifier
@@ -33,8 +34,20 @@ async def _caller(request: Request, _token: Annotated[Any, Depends(_bearer)]) ->
 Caller = Annotated[Principal, Depends(_caller)]
 
 
+@asynccontextmanager
+async def turn(request: Request, caller: Principal, *, revokes: bool = False) -> AsyncIterator[None]:
+    """One of the few places of those that write; `revokes`: for a finding that asks for it. Where it was long in
+    coming the token has to count still."""
+    deps: ControlDeps = request.app.state.deps
+    began = deps.stopwatch()
+    async with request.app.state.writers.of(caller, revokes=revokes):
+        if deps.stopwatch() - began > PROMPT.total_seconds():
+            await request.state.admit()
+        yield
+
+
 async def _writer(request: Request, caller: Caller) -> AsyncIterator[Principal]:
-    async with request.app.state.writers.of(caller):
+    async with turn(request, caller):
         yield caller
 
 

@@ -33,8 +33,8 @@ SIGNED = frozenset({"/slack/interactions", "/slack/commands"})
 _MOST_SIGNED = 256 * 1024
 """Of those: their bodies are read before anybody knows whose they are."""
 
-_PROMPT = timedelta(seconds=1)
-"""A body that takes longer may outlive its token."""
+PROMPT = timedelta(seconds=1)
+"""A body, or a turn to write, that takes longer may outlive its token."""
 _LINES = 5
 """So many refusals of one kind from one place are in the log each minute; `_MOST_LINES` of the kind."""
 _MOST_LINES = 100
@@ -176,7 +176,7 @@ class Gate:
                 seen += len(message.get("body", b""))
                 if seen > most:
                     raise _too_large(most)
-                late = not timedelta(0) <= self._deps.clock() - began <= _PROMPT
+                late = not timedelta(0) <= self._deps.clock() - began <= PROMPT
                 if late and admit is not None and not message.get("more_body"):
                     await self._admitted(admit)
             return message

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from guardian.control.advice.advising import advise, held_for, undone
-from guardian.control.authentication.caller import Caller, Deps
+from guardian.control.authentication.caller import Caller, Deps, turn
 from guardian.control.authority import Reach, may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.distribution.looking import SharedLooks
@@ -54,9 +54,8 @@ _LOOK_AGAIN_S = 0.25
 @router.post("", responses=documented(400, 401, 403, 404, 413, 422, 503))
 async def ask_for_advice(request: Request, deps: Deps, caller: Caller, proposed: EvaluationRequest) -> Advice:
     """May this call go through? `decision` is true for permit alone; `context.advice` tells deny from hold."""
-    state = request.app.state
-    writers = state.writers.of(caller)
-    return await advise(deps, state.patience, writers, caller, proposed, since=request.state.arrived)
+    patience, to_write = request.app.state.patience, turn(request, caller)
+    return await advise(deps, patience, to_write, caller, proposed, since=request.state.arrived)
 
 
 @router.get("/{approval_id}", responses=READS)

@@ -14,6 +14,7 @@ from guardian.control.authentication.caller import (
     Seen,
     TenantFilter,
     Writer,
+    turn,
 )
 from guardian.control.authority import may_read
 from guardian.control.found import sole_finding
@@ -33,7 +34,7 @@ async def submit_finding(
 ) -> FindingOutcome:
     """Report a finding. The same finding again gets the same answer; its id with other content is a conflict, and
     one of more than 256 KiB as JSON is too large."""
-    async with request.app.state.writers.of(caller, revokes=finding.wanted is Effect.REVOKE):
+    async with turn(request, caller, revokes=finding.wanted is Effect.REVOKE):
         received = await run_in_threadpool(receive, deps, caller, finding)
     response.headers["Idempotency-Replayed"] = str(received.replayed).lower()
     return received.outcome

@@ -336,6 +336,38 @@ def test_one_that_still_counts_after_a_long_body_does_what_it_says(stage, kept_w
     assert stage.ledger() == [("revoked", "manual", "admin-1")]
 
 
+@pytest.mark.parametrize(
+    ("role", "path", "body"),
+    [
+        ("monitor", "/v1/findings", None),
+        ("admin", "/v1/sessions/acme/s1/revoke", {"reason": "stop"}),
+    ],
+)
+def test_nor_does_one_that_was_withdrawn_while_its_turn_to_write_was_long_in_coming(
+    stage, a_finding, hard, role, path, body
+):
+    class Queue:
+        def of(self, caller, *, revokes=False):
+            self.caller = caller
+            return self
+
+        async def __aenter__(self):
+            stage.clock.pass_(seconds=2)
+            with stage.deps.store.write() as rows:
+                rows.tokens.revoke(self.caller.jti, by="operator", now=stage.clock())
+
+        async def __aexit__(self, *_):
+            return
+
+    stage.enforce()
+    stage.client.app.state.writers = Queue()
+    token = stage.deps.tokens.issue("x", role=role, tenants=["acme"], ttl=HOUR, now=stage.clock()).text
+    told = body or a_finding(breaches=hard).model_dump(mode="json")
+    got = stage.client.post(path, json=told, headers={"Authorization": f"Bearer {token}"})
+    assert got.status_code == 401
+    assert stage.ledger() == []
+
+
 def test_what_keeps_every_request_from_being_answered_is_in_the_log(stage, monkeypatch, capsys):
     def gone():
         raise StoreError("the disk is gone")
