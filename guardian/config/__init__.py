@@ -90,6 +90,19 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _nobody_has_two_names(self) -> Self:
+        """What takes two people compares their names."""
+        in_slack = {told.email.lower(): name for name, told in self.slack.people.items() if told.email}
+        for name, told in self.console.people.items():
+            other = in_slack.get((told.email or "").lower(), name)
+            if other != name:
+                raise ValueError(
+                    f"slack.people.{other} and console.people.{name} have one address, {told.email}: give that"
+                    " person one name, else they could approve what they asked for"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _what_is_read_has_a_topic_of_its_own(self) -> Self:
         read: Options = {"kafka.topic": self.kafka.topic, "envelopes.topic": self.envelopes.topic}
         topics = read | {"audit.checkpoint_topic": self.audit.checkpoint_topic}

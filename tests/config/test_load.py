@@ -479,6 +479,23 @@ def test_planting_needs_a_tenant_and_a_gateway_that_the_monitor_believes():
     assert planting(tenant="acme", gateway="gw-9").revocation.self_test.gateway == "gw-9"
 
 
+def test_nobody_is_two_people_by_two_names():
+    def listed(**on_the_page):
+        oidc, person = (
+            {"issuer": "https://idp.example", "client_id": "g"},
+            {"role": "approver", "tenants": ["acme"]},
+        )
+        people = {name: {**person, **told} for name, told in on_the_page.items()}
+        in_slack = {"maya": {**person, "email": "m@x.example"}, "ben": {**person, "slack": "U123"}}
+        return load(None, overrides={"console": {"oidc": oidc, "people": people}, "slack": {"people": in_slack}})
+
+    with pytest.raises(
+        ConfigurationError, match=r"slack\.people\.maya and console\.people\.maya-k have one address"
+    ):
+        listed(**{"maya-k": {"email": "M@x.example"}})
+    assert listed(maya={"email": "m@x.example"}, ben={"sub": "u1"}, zoe={"email": "z@x.example"}).console.people
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
