@@ -155,9 +155,11 @@ def denied(decision: PolicyDecision, asked: PolicyRequest) -> Refusal:
         return Refusal(503, explain(decision), code="policy_unavailable")
     why = explain(decision)
     if not decision.policy_ids:
-        tenant = shlex.quote(asked.tenant_id or "TENANT")
+        whom = shlex.quote(asked.tenant_id or "TENANT")
+        if asked.session is not None:
+            whom += f" {shlex.quote(asked.session.session_id)}"
         why += (
-            f" to the role {asked.asker.role}; `guardian policy explain {tenant} "
+            f" to the role {asked.asker.role}; `guardian policy explain {whom} "
             f"--action {asked.action} --role ROLE` says whether another may"
         )
     return Refusal(403, why, code="denied")

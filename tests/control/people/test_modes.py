@@ -145,3 +145,15 @@ def test_the_command_that_a_refusal_names_can_be_copied_whatever_the_tenant_is_c
     got = stage.call("PUT", f"/v1/modes/{quote(tenant)}", "responder", tenant, json=wanted)
     command = got.json()["detail"].split("`")[1]
     assert shlex.split(command)[:4] == ["guardian", "policy", "explain", tenant]
+
+
+def test_about_a_session_it_names_the_session_for_without_one_there_is_no_answer(stage):
+    got = stage.call("POST", "/v1/sessions/acme/s%201/revoke", "analyst", json={"reason": "x"})
+    command = shlex.split(got.json()["detail"].split("`")[1])
+    assert (got.status_code, command) == (
+        403,
+        ["guardian", "policy", "explain", "acme", "s 1", "--action", "revoke", "--role", "ROLE"],
+    )
+    tenant, session = command[3:5]
+    asked = {"tenant_id": tenant, "session_id": session, "action": "revoke", "role": "responder"}
+    assert stage.call("GET", "/v1/policy/explain", "analyst", params=asked).status_code == 200
