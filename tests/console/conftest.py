@@ -99,7 +99,7 @@ def finding(
             Reason(signal="purpose_fit", share=0.7, value=0.97, text="an e-mail is no part of a review"),
             Reason(signal="chain_exposure", share=0.3, value=0.61, text="sensitive reads, then a way out"),
         ),
-        breaches=(NamedBreach(name="expired_envelope", detail="5 minutes after its expiry", hard=True),)
+        breaches=(NamedBreach(name="envelope_expired", detail="5 minutes after its expiry", hard=True),)
         if hard
         else (),
         evidence=Evidence(

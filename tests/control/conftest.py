@@ -39,7 +39,7 @@ policies, migrated = deployment.policies, deployment.migrated
 STRONG = Evidence(
     score=0.97, p_value=1e-4, session_evidence=5.1, one_in=50_000, promised=True, independent_signals=3
 )
-HARD = (NamedBreach(name="expired_envelope", detail="used 5 minutes after its expiry", hard=True),)
+HARD = (NamedBreach(name="envelope_expired", detail="used 5 minutes after its expiry", hard=True),)
 
 
 @dataclass

@@ -37,7 +37,7 @@ ODD = st.builds(
     independent_signals=st.sampled_from([0, 2, 10**9]),
     score=st.sampled_from([0.0, 1e300]),
 )
-HARD = (NamedBreach(name="expired_envelope", detail="", hard=True),)
+HARD = (NamedBreach(name="envelope_expired", detail="", hard=True),)
 TENANT = st.sampled_from(OURS)
 FINDING = st.tuples(
     st.just("finding"),

@@ -225,4 +225,4 @@ def test_policy_is_shown_at_the_approval_what_then_still_speaks_against_the_sess
     waits = below(stage, a_finding, PARENT, *hard)["approval_id"]
     stage.reinstate("sess_0")
     assert stage.decide(waits, "approve").status_code == 200
-    assert (shown[0], shown[-1]) == ({"parent_revoked", "expired_envelope"}, {"expired_envelope"})
+    assert (shown[0], shown[-1]) == ({"parent_revoked", "envelope_expired"}, {"envelope_expired"})

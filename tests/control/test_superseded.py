@@ -133,7 +133,7 @@ def test_the_monitor_hears_of_which_rules_people_knew_when_they_spoke(stage, a_f
     stage.revoke("sess_2")
     stage.reinstate("sess_2")
     words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
-    assert [each["detail"] for each in words] == [f"{found} expired_envelope", "", "-"]
+    assert [each["detail"] for each in words] == [f"{found} envelope_expired", "", "-"]
 
 
 def test_an_earlier_finding_that_cannot_be_read_leaves_peoples_word_alone(stage, a_finding, hard):

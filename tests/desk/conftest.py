@@ -91,7 +91,7 @@ def finding(
         ),
         act=Act(decision_id=f"dec_{n}", gateway="gw-1", tool=tool, arguments='{"to": "x@y.example"}', time=time),
         reasons=(Reason(signal="purpose_fit", share=0.7, value=0.97, text="no part of a review"),),
-        breaches=(NamedBreach(name="expired_envelope", detail="", hard=True),) if hard else (),
+        breaches=(NamedBreach(name="envelope_expired", detail="", hard=True),) if hard else (),
         evidence=Evidence(
             score=0.97,
             p_value=1e-4,

@@ -11,6 +11,7 @@ from typing import Any
 import cedarpy
 import pytest
 
+from guardian.bootstrap import plugins
 from guardian.policy.cases import read_cases
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.entities import question
@@ -23,11 +24,19 @@ STATIC = {
     policy["annotations"]["id"]: policy
     for policy in json.loads(cedarpy.policies_to_json_str(SHIPPED.policies))["staticPolicies"].values()
 }
+RULES = frozenset[str]().union(*(plugins.find("signals", name).breaches for name in plugins.names("signals")))
 GUARDS = {"monitor-keeps-to-its-work", "machines-keep-to-their-work", "auditors-change-nothing"}
 QUESTIONS = [
     (asked | {"context": json.dumps(asked["context"])}, cedarpy.Entities.from_json_str(json.dumps(known)))
     for asked, known in (question(case.request) for case in CASES)
 ]
+
+
+def test_the_broken_rules_of_the_cases_are_rules_of_signals() -> None:
+    """Who copies a case writes policies about these names, and one that no signal has is never there."""
+    named = {rule for case in CASES for rule in case.evidence.breaches}
+    assert named
+    assert named <= RULES
 
 
 def speaking(policy: dict[str, Any]) -> Iterator[bool]:
