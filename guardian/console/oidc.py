@@ -34,6 +34,7 @@ from guardian.wire.principal import Person
 _KEPT = timedelta(hours=1)
 _NOT_AGAIN = timedelta(seconds=10)
 _ASK_AGAIN = timedelta(minutes=1)
+_BASIC, _POST = "client_secret_basic", "client_secret_post"
 _LEEWAY_S = 60
 _OLDEST_S = 600
 _log = logger("console")
@@ -59,6 +60,7 @@ class _Known:
     keys: str
     names_itself: bool  # in its answers (RFC 9207)
     signs: tuple[str, ...]  # under which algorithms; empty where it does not say
+    takes: tuple[str, ...]  # by which ways the client's secret
     at: datetime
 
 
@@ -89,7 +91,13 @@ class OpenIdProvider:
 
     def examine(self) -> None:
         """Raises SignInRefused where the provider is away, or not what it should be."""
-        signs = self._provider().signs
+        provider = self._provider()
+        signs, takes = provider.signs, provider.takes
+        if self._client.client_secret is not None and not {_BASIC, _POST} & set(takes):
+            raise SignInRefused(
+                f"The identity provider takes the client's secret by {', '.join(takes)} only. Have it take"
+                f" {_BASIC} or {_POST} from guardian."
+            )
         if signs and not set(signs) & set(ALGORITHMS):
             raise SignInRefused(
                 f"The identity provider signs id tokens with {', '.join(signs)} only, of which none is believed."
@@ -147,8 +155,10 @@ class OpenIdProvider:
         grant = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
         form = grant | {"redirect_uri": client.come_back, "client_id": client.client_id}
         auth = httpx.Auth()  # none at all
-        if client.client_secret is not None:
+        if client.client_secret is not None and (_BASIC in provider.takes or _POST not in provider.takes):
             auth = client_auth(client.client_id, client.client_secret)
+        elif client.client_secret is not None:
+            form["client_secret"] = client.client_secret
         try:
             got = self._http.post(provider.token, data=form, auth=auth, headers={"accept": "application/json"})
             told = got.raise_for_status().json()
@@ -237,6 +247,7 @@ class OpenIdProvider:
                 keys=_same_safety(self._client.issuer, told["jwks_uri"]),
                 names_itself=told.get("authorization_response_iss_parameter_supported") is True,
                 signs=tuple(map(str, told.get("id_token_signing_alg_values_supported") or ())),
+                takes=tuple(map(str, told.get("token_endpoint_auth_methods_supported") or (_BASIC,))),
                 at=self._clock(),
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -335,6 +335,27 @@ def test_a_provider_is_believed_by_the_ca_that_is_named_or_by_the_bundle_as_they
         answered.result()
 
 
+@pytest.mark.parametrize(
+    "takes", [["client_secret_post"], ["private_key_jwt", "client_secret_post"], ["client_secret_basic"], None]
+)
+def test_the_client_shows_its_secret_in_a_way_that_the_provider_takes(made, takes):
+    site, provider = made
+    provider.wrong = {"discovery": {"token_endpoint_auth_methods_supported": takes}} if takes else {}
+    assert there_and_back(site.browser()).status_code == 303
+    assert provider.exchanges == ["done"]
+    open_identity(site.settings, "http://127.0.0.1:8731/console").examine()
+
+
+def test_where_it_knows_none_the_doctor_says_so(made):
+    site, provider = made
+    provider.wrong = {"discovery": {"token_endpoint_auth_methods_supported": ["private_key_jwt"]}}
+    identity = open_identity(site.settings, "http://127.0.0.1:8731/console")
+    with pytest.raises(SignInRefused, match="by private_key_jwt only"):
+        identity.examine()
+    there_and_back(site.browser())
+    assert provider.exchanges == ["invalid_client"]
+
+
 @pytest.mark.parametrize("published", [[], "x", {"keys": 3}, {}, {"keys": [{"kty": "RSA"}]}], ids=str)
 def test_what_a_provider_publishes_in_disorder_is_said_so(made, monkeypatch, published):
     site, _ = made

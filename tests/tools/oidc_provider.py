@@ -85,8 +85,13 @@ class OidcProvider:
 
     def _exchanged(self, form: dict[str, str], authorization: str) -> Reply:
         asked = self._codes.pop(form.get("code", ""), None)
-        shown = base64.b64decode(authorization.removeprefix("Basic ")).decode().split(":")
-        if [unquote_plus(each) for each in shown] != [CLIENT, SECRET]:
+        by = self._discovery().get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        if "client_secret_basic" in by:
+            shown = base64.b64decode(authorization.removeprefix("Basic ")).decode().split(":")
+            shown = [unquote_plus(each) for each in shown]
+        else:
+            shown = [form.get("client_id", ""), form.get("client_secret", ""), *filter(None, [authorization])]
+        if shown != [CLIENT, SECRET]:
             return self._refused("invalid_client")
         challenge = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         told = base64.urlsafe_b64encode(challenge).decode().rstrip("=")
