@@ -77,6 +77,7 @@ class Pushing:
             clock=utc_now,
             secret=lambda path: read_secret(settings.base / path, lost="get another").decode().strip(),
             tenants=lambda: ledger_tenants(deps.store),
+            lacks=lambda topic: topic_partitions(kafka_settings(settings), topic) is None,
         )
         receivers = list(_receivers(settings, given))
         names = [each.name for each in receivers]

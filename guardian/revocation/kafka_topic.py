@@ -11,14 +11,15 @@ any other one before its first entry of the new epoch.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from guardian.bus.port import Producer
 from guardian.bus.topic import LONGEST, topic_name
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import LedgerEntry, Revision
-from guardian.revocation.port import Given, Receiver
+from guardian.errors import BusError
+from guardian.revocation.port import Apart, Given, Receiver
 
 EPOCH = b'["","epoch",""]'
 _TENANT = "{tenant}"
@@ -30,7 +31,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 @dataclass(frozen=True, slots=True)
 class KafkaTopicFace:
     """Create the topic with one partition and `cleanup.policy=compact`. `{tenant}` in its name gives each tenant
-    one of its own."""
+    one of its own: where it is not there, that tenant waits for it, and no other."""
 
     topic: str = "guardian.revocations"
 
@@ -38,41 +39,76 @@ class KafkaTopicFace:
         topic_name(self.topic.replace(_TENANT, "t" * _HASH))
 
     def open(self, given: Given) -> Sequence[Receiver]:
-        return (TopicReceiver(given.producer(), self.topic, given.tenants),)
+        return (TopicReceiver(given, self.topic),)
 
 
 plugin = KafkaTopicFace
 
 
 class TopicReceiver:
-    """Every send is acknowledged by the broker before the next one."""
+    """Every send is acknowledged by the broker before the next one. `only`: of this one tenant, in its own topic.
 
-    def __init__(self, producer: Producer, topic: str, tenants: Callable[[], Collection[str]]) -> None:
-        self._producer, self._topic, self._tenants = producer, topic, tenants
+    A tenant whose own topic is not there is left to a receiver of its own, which waits for the topic.
+    """
+
+    def __init__(self, given: Given, pattern: str, only: str | None = None) -> None:
+        self._given, self._pattern, self._only = given, pattern, only
+        self._producer = given.producer()
         self._announced: dict[str, int] = {}  # topic → epoch
+        self._left = set[str]()
 
     @property
     def name(self) -> str:
-        return f"kafka_topic/{self._topic}"
+        return f"kafka_topic/{self._shown}"
 
     @property
     def shown(self) -> str:
-        return f"topic {self._topic}"
+        return f"topic {self._shown}"
 
     @property
-    def reach(self) -> None:
-        """Every tenant."""
+    def _shown(self) -> str:
+        return self._pattern if self._only is None else topic_of(self._pattern, self._only)
+
+    @property
+    def reach(self) -> frozenset[str] | None:
+        return None if self._only is None else frozenset({self._only})
 
     def begin(self, entry: LedgerEntry, revision: Revision) -> None:
-        self._send(entry, revision.epoch)
+        self._separately(entry.tenant_id, partial(self._send, entry, revision.epoch))
 
     def begun(self, revision: Revision) -> None:
-        shared = _TENANT not in self._topic
-        for topic in {self._topic} if shared else {topic_of(self._topic, each) for each in self._tenants()}:
-            self._announce(topic, revision)
+        if _TENANT not in self._pattern:
+            self._announce(self._pattern, revision)
+            return
+        for tenant_id in self._given.tenants() if self._only is None else (self._only,):
+            told = partial(self._announce, topic_of(self._pattern, tenant_id), revision)
+            self._separately(tenant_id, told)
 
     def deliver(self, entry: LedgerEntry) -> None:
-        topic = topic_of(self._topic, entry.tenant_id)
+        self._separately(entry.tenant_id, partial(self._deliver, entry))
+
+    def apart(self, tenant_id: str) -> Receiver:
+        self._left.add(tenant_id)
+        return TopicReceiver(self._given, self._pattern, tenant_id)
+
+    def parts(self) -> Mapping[str, str]:
+        if self._only is not None or _TENANT not in self._pattern:
+            return {}
+        return {f"kafka_topic/{topic_of(self._pattern, each)}": each for each in self._given.tenants()}
+
+    def _separately(self, tenant_id: str, send: Callable[[], None]) -> None:
+        if tenant_id in self._left:
+            return
+        try:
+            send()
+        except BusError as error:
+            several = self._only is None and _TENANT in self._pattern
+            if several and self._given.lacks(topic_of(self._pattern, tenant_id)):
+                raise Apart(tenant_id) from error
+            raise
+
+    def _deliver(self, entry: LedgerEntry) -> None:
+        topic = topic_of(self._pattern, entry.tenant_id)
         if self._announced.get(topic) != entry.revision.epoch:
             self._announce(topic, entry.revision)
         self._send(entry, entry.revision.epoch)
@@ -83,7 +119,7 @@ class TopicReceiver:
         self._announced[topic] = revision.epoch
 
     def _send(self, entry: LedgerEntry, epoch: int) -> None:
-        topic = topic_of(self._topic, entry.tenant_id)
+        topic = topic_of(self._pattern, entry.tenant_id)
         value = _value(entry, epoch) if entry.status == "revoked" else None
         revision = ("guardian-revision", str(entry.revision).encode())
         self._producer.send(topic, value, key=key_of(entry), headers=[revision])

@@ -1,9 +1,9 @@
 """The port of the ledger's faces."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from guardian.bus.port import Producer
 from guardian.domain.finding import Finding
@@ -15,7 +15,8 @@ from guardian.keys.signing import SigningKeys
 class Given:
     """What faces that leave the process need and cannot make: the bus, keys, clock and files of the deployment.
 
-    `tenants` are all that the ledger has ever had an entry of.
+    `tenants` are all that the ledger has ever had an entry of. `lacks`: whether the bus has no such topic; raises
+    BusError where that cannot be told.
     """
 
     producer: Callable[[], Producer]
@@ -24,6 +25,7 @@ class Given:
     clock: Callable[[], datetime]
     secret: Callable[[str], str]
     tenants: Callable[[], Collection[str]]
+    lacks: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,14 @@ class Refused(Exception):
         self.code = code
 
 
+class Apart(Exception):
+    """A Separable receiver can take nothing of this tenant, and may well take what is others'."""
+
+    def __init__(self, tenant_id: str) -> None:
+        super().__init__(tenant_id)
+        self.tenant_id = tenant_id
+
+
 class Receiver(Protocol):
     """Where a face brings entries by itself, in ledger order, at least once.
 
@@ -99,6 +109,20 @@ class Receiver(Protocol):
     def flagged(self, finding: Finding) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Separable(Protocol):
+    """A receiver that can leave a tenant to a receiver of its own, so that it holds up no other. `begin`, `begun`
+    and `deliver` may raise Apart; for a tenant that is left they do nothing."""
+
+    def apart(self, tenant_id: str) -> Receiver:
+        """Leave this tenant to the receiver that is returned, which begins with the whole of its list."""
+        ...
+
+    def parts(self) -> Mapping[str, str]:
+        """Every tenant that the ledger knows, by the name that its own receiver would have."""
+        ...
 
 
 class PushPlugin(Protocol):

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -325,7 +326,8 @@ def test_tenants_take_turns_at_what_is_due_and_each_is_found_by_the_index(postgr
 @pytest.mark.slow
 def test_the_place_of_a_face_with_the_longest_name_is_kept_also_across_an_upgrade(postgres: str) -> None:
     engine = open_engine(postgres)
-    topic = TopicReceiver(MemoryProducer(MemoryBroker()), KafkaTopicFace(topic="t" * 249).topic, tenants=tuple)
+    given: Any = SimpleNamespace(producer=lambda: MemoryProducer(MemoryBroker()))
+    topic = TopicReceiver(given, KafkaTopicFace(topic="t" * 249).topic)
     long = Cursor(f"{topic.name}#findings", Revision(epoch=1, n=3))
     short = Cursor("kafka_topic/t", Revision(epoch=1, n=2))
     go(engine, "0007")

@@ -2,6 +2,7 @@
 
 The ledger is append-only, so it is the outbox: all that is kept per receiver is how far it came. A receiver that
 is away is tried again with growing pauses, and people hear of it; nothing after an entry is sent before it.
+Where it cannot take what is one tenant's, that tenant is left to a pusher of its own, and the others' go on.
 A flag on which it fails holds up other flags at most, with pauses of its own, and is set aside in the end where
 the receiver takes others.
 
@@ -23,7 +24,7 @@ from guardian.domain.finding import OPERATORS, Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.text import moment
 from guardian.errors import GuardianError
-from guardian.revocation.port import Receiver, Refused
+from guardian.revocation.port import Apart, Receiver, Refused, Separable
 from guardian.store.control.cursors import Cursor
 from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
@@ -69,7 +70,8 @@ class _Flags:
 
 
 class Pusher:
-    """One receiver and its place in the ledger. `run` is the loop of one thread."""
+    """One receiver and its place in the ledger. `run` is the loop of one thread; those of `apart`, for tenants
+    that the receiver has left, run in threads of their own."""
 
     def __init__(self, deps: ControlDeps, receiver: Receiver) -> None:
         self._deps, self._receiver = deps, receiver
@@ -79,14 +81,18 @@ class Pusher:
         self._begun: _Begin | None = None
         self._brought: Revision | None = None  # by this step, whose place is kept at its end
         self._flags = _Flags()
+        self.apart: list[Pusher] = []
+        self._resumed = False
 
     def wake(self) -> None:
         """The ledger moved, or it is time to stop."""
         self._bell.set()
+        for each in tuple(self.apart):
+            each.wake()
 
     def run(self, stop: threading.Event) -> None:
         self._log.info("push_begins")
-        failures = 0
+        failures, threads = 0, list[threading.Thread]()
         while not stop.is_set():
             self._bell.clear()
             try:
@@ -96,15 +102,23 @@ class Pusher:
             except Exception as error:  # a receiver may fail in any way; the place in the ledger stays
                 failures += 1
                 self._failed(error, failures)
+            for each in self.apart[len(threads) :]:
+                threads.append(threading.Thread(target=each.run, args=(stop,), name="guardian-push", daemon=True))
+                threads[-1].start()
+            if failures:
                 stop.wait(_PAUSE.after(failures - 1, jitter=random.random()))
-                continue
-            self._bell.wait(_LOOK_S)
+            else:
+                self._bell.wait(_LOOK_S)
+        self.wake()  # one that was begun after whoever stops has rung
+        for thread in threads:
+            thread.join()
         self._receiver.close()
 
     def step(self) -> bool:
         """Bring over one batch; False when there was none. Raises what the receiver raises of entries, its place
         kept. Of flags it brings no more where the ledger has moved: a revocation waits for one of them at most."""
         self._brought = None
+        self._resume()
         work = self._next()
         if not work.flags:
             self._flags = _Flags()  # another process may have brought what failed here
@@ -125,7 +139,7 @@ class Pusher:
                     self._bring(standing, str(entry.revision), refused)
                     begin = replace(begin, after=entry.revision)
             if begin is not None and len(work.entries) < _BATCH:
-                self._receiver.begun(begin.revision)
+                self._end_begin(begin.revision)
                 at = replace(at, revision=begin.revision)
                 begin = None
             for seq in self._bring_flags(work, refused) if len(work.entries) < _BATCH else ():
@@ -145,14 +159,50 @@ class Pusher:
         name = self._receiver.name  # a face may have several receivers: one that is well must hide no other
         lag = self._lag(self._waits_since())
         self._deps.metrics.set("guardian_push_lag_seconds", lag, face=self._face, receiver=name)
+        for each in tuple(self.apart):
+            each.measure()
 
     def _bring(self, deliver: Callable[[], None], what: str, refused: list[str]) -> None:
         try:
             deliver()
         except Refused as refusal:
             self._set_aside(what, refusal, refused)
+        except Apart as apart:
+            self._leave(apart.tenant_id)
         else:
             self._count("sent", 1)
+
+    def _end_begin(self, revision: Revision) -> None:
+        while True:
+            try:
+                self._receiver.begun(revision)
+            except Apart as apart:
+                self._leave(apart.tenant_id)
+            else:
+                return
+
+    def _leave(self, tenant_id: str) -> None:
+        """To a pusher of its own, for good, which begins the tenant's list anew. That is kept before this one's
+        place goes on."""
+        part = self._separate(tenant_id)
+        with self._deps.store.write() as rows:
+            rows.cursors.put(Cursor(part.name, Revision(epoch=0, n=0)))
+        self._log.warning("push_apart", tenant_id=tenant_id, left_to=part.shown)
+        self.apart.append(Pusher(self._deps, part))
+
+    def _resume(self) -> None:
+        """Those that were left before a restart."""
+        if self._resumed or not isinstance(self._receiver, Separable):
+            return
+        parts = self._receiver.parts()
+        with self._deps.store.read() as rows:
+            left = [tenant_id for name, tenant_id in parts.items() if rows.cursors.get(name) is not None]
+        self.apart += [Pusher(self._deps, self._separate(tenant_id)) for tenant_id in left]
+        self._resumed = True
+
+    def _separate(self, tenant_id: str) -> Receiver:
+        assert isinstance(self._receiver, Separable)  # noqa: S101 - no other raises Apart
+        return self._receiver.apart(tenant_id)
 
     def _set_aside(self, what: str, why: Refused, refused: list[str]) -> None:
         """Said once, and the rest goes on."""

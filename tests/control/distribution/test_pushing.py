@@ -15,6 +15,7 @@ from joserfc.jwk import OKPKey
 from receivers import Dripping
 from serving import Reply, answering
 from structlog.testing import capture_logs
+from until import until
 
 from guardian.bootstrap.control import control_settings
 from guardian.bootstrap.revocation import ledger_tenants
@@ -27,6 +28,7 @@ from guardian.control.distribution import pushing
 from guardian.control.distribution.pushing import Pusher
 from guardian.control.lapse import sweep
 from guardian.control.watchers.self_testing import test_the_switch as check_the_switch
+from guardian.domain.backoff import Backoff
 from guardian.errors import BusError
 from guardian.revocation.caep import PUSH, REVOKED, RISK, CaepFace
 from guardian.revocation.kafka_topic import EPOCH, KafkaTopicFace, topic_of
@@ -101,6 +103,7 @@ def given(stage):
         clock=stage.clock,
         secret=lambda path: "theirs",
         tenants=lambda: ledger_tenants(stage.deps.store),
+        lacks=lambda topic: False,
     )
     object.__setattr__(made, "producer", lambda: MemoryProducer(broker))
     return made, broker
@@ -762,6 +765,118 @@ def revoke(stage, tenant, name):
             now=stage.clock(),
             expires_at=stage.clock() + timedelta(days=1),
         )
+
+
+class Lacking(MemoryProducer):
+    """Of a broker that makes no topic by itself."""
+
+    def __init__(self, broker, missing):
+        super().__init__(broker)
+        self._missing = missing
+
+    def send(self, topic, value, **more):
+        if topic in self._missing:
+            raise BusError(f"cannot write to {topic}")
+        super().send(topic, value, **more)
+
+
+@pytest.fixture
+def lacking(stage, given):
+    """Pushers of a topic for each tenant, the broker, and which topics it lacks."""
+    made, broker = given
+    missing = {"rev.new"}
+    object.__setattr__(made, "producer", lambda: Lacking(broker, missing))
+    object.__setattr__(made, "lacks", missing.__contains__)
+
+    def pusher():
+        (face,) = KafkaTopicFace(topic="rev.{tenant}").open(made)
+        return Pusher(stage.deps, face)
+
+    return pusher, broker, missing
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_tenant_whose_topic_is_not_there_holds_up_no_other_and_gets_its_whole_list_once_it_is(
+    stage, lacking, begun
+):
+    make, broker, missing = lacking
+    pusher = make()
+    if begun:
+        drain(pusher)
+    for tenant, name in (("new", "n1"), ("acme", "a1"), ("new", "n2"), ("acme", "a2")):
+        revoke(stage, tenant, name)
+    drain(pusher)
+    assert set(live_of(records(broker, "rev.acme"))) == {("acme", "session", "a1"), ("acme", "session", "a2")}
+    stage.clock.pass_(minutes=10)
+    after_a_restart = make()
+    for each in (pusher, after_a_restart):
+        drain(each)
+        [apart] = each.apart
+        with pytest.raises(BusError):
+            drain(apart)
+        each.measure()
+        lags = {
+            name: stage.deps.metrics.value("guardian_push_lag_seconds", face="kafka_topic", receiver=name)
+            for name in ("kafka_topic/rev.{tenant}", "kafka_topic/rev.new")
+        }
+        assert list(lags.values()) == [0, 600]
+    apart._failed(BusError("away"), 1)
+    [news] = push_news(stage)
+    assert news.startswith("kafka_topic: topic rev.new has taken nothing since ")
+    missing.clear()
+    revoke(stage, "new", "n3")
+    drain(after_a_restart)
+    drain(apart)
+    written = records(broker, "rev.new")
+    assert set(live_of(written)) == {("new", "session", name) for name in ("n1", "n2", "n3")}
+    assert sum(key == EPOCH for key, _ in written) == 1
+    assert len(written) == 4, "from one pusher each"
+
+
+def test_a_tenant_of_whom_only_the_past_tells_may_lack_its_topic_too(stage, lacking):
+    make, broker, _ = lacking
+    revoke(stage, "new", "n1")
+    revoke(stage, "acme", "a1")
+    with stage.deps.store.write() as rows:
+        rows.connection.execute(live.delete().where(live.c.tenant_id == "new"))
+    pusher = make()
+    drain(pusher)
+    assert set(live_of(records(broker, "rev.acme"))) == {("acme", "session", "a1")}
+    assert [each._receiver.reach for each in pusher.apart] == [{"new"}]
+
+
+def test_the_one_that_waits_for_its_topic_runs_beside_the_others(stage, lacking, monkeypatch):
+    monkeypatch.setattr(pushing, "_PAUSE", Backoff(0.05, 0.05))
+    make, broker, missing = lacking
+    pusher, stop = make(), threading.Event()
+    silence = stage.deps.store.subscribe(pusher.wake)
+    running = threading.Thread(target=pusher.run, args=(stop,))
+    running.start()
+    revoke(stage, "new", "n1")
+    revoke(stage, "acme", "a1")
+    until(lambda: records(broker, "rev.acme"))
+    assert records(broker, "rev.new") == []
+    missing.clear()
+    until(lambda: live_of(records(broker, "rev.new")))
+    stop.set()
+    pusher.wake()
+    running.join(30)
+    silence()
+    assert not running.is_alive()
+
+
+def test_a_broker_that_is_away_lacks_no_topic(stage, lacking, given):
+    def unknown(topic):
+        raise BusError("nobody answers")
+
+    make, _, _ = lacking
+    for lacks in (unknown, lambda topic: False):
+        object.__setattr__(given[0], "lacks", lacks)
+        pusher = make()
+        revoke(stage, "new", "n1")
+        with pytest.raises(BusError):
+            drain(pusher)
+        assert pusher.apart == []
 
 
 def test_a_broker_that_is_away_loses_nothing(stage, topic):
