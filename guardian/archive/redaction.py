@@ -19,6 +19,7 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _DEEPEST = 16
 _GONE = object()
 _RESOURCE = "resource.id"
+_HIDING = frozenset({"hash", "shape", "drop"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,11 @@ class ArgumentRule:
     hash         a keyed hash: equal values stay equal, nothing can be read back
     shape        runs of letters and digits by kind: `contract_7781` becomes `~a_9`
     drop         nothing, not even its name
-    Numbers and truth values are kept, except by `drop` and `hash`. A name may be data too, as where an argument
-    maps customers to something: what `identifiers` would not keep as a value is kept as a name by `keep` only, and
-    else becomes its shape, numbered where several have the same.
+    Numbers and truth values are kept, except by `drop` and `hash`. These two and `shape` hold for all that lies in
+    a list or an object, too, since the agent chooses in which form it sends an argument; `keep` and `identifiers`
+    hold for the value alone. A name may be data as well, as where an argument maps customers to something: it
+    becomes its shape, numbered where several have the same, in what `hash` or `shape` holds for, and where
+    `identifiers` would not keep it as a value (but for `keep`).
     """
 
     tool: str = "*"
@@ -60,48 +63,79 @@ def shape(text: str) -> str:
 
 @dataclass(frozen=True)
 class Redaction:
-    """The first rule that matches wins; `identifiers` where none does. `fingerprint` is a keyed hash."""
+    """The first rule wins that matches a value, or one of `hash`, `shape` and `drop` that matches what it lies in;
+    `identifiers` where none does. `fingerprint` is a keyed hash."""
 
     rules: tuple[ArgumentRule, ...]
     fingerprint: Callable[[str], str]
 
     def arguments(self, tool: str, arguments: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """What may be kept of a call's arguments; None where there were none."""
-        return None if arguments is None else self._object(tool, "", arguments, 0, self._leaf)
+        return None if arguments is None else self._object(tool, "", arguments, 0, self._leaf, len(self.rules))
 
     def names(self, tool: str, arguments: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """The same with the values as they came: what is known of them goes by the names that are kept."""
-        return None if arguments is None else self._object(tool, "", arguments, 0, _as_it_came)
+        return None if arguments is None else self._object(tool, "", arguments, 0, _as_it_came, len(self.rules))
 
-    def _walk(self, tool: str, path: str, value: Any, depth: int, leaf: _Leaf) -> Any:
+    def resource_id(self, tool: str, resource_id: str) -> str | None:
+        """What may be kept of the name of a call's resource, which is like an argument `resource.id`."""
+        object_, _, _ = _RESOURCE.partition(".")
+        at = self._first(
+            tool, _RESOURCE, self._within(self._first(tool, object_, len(self.rules)), len(self.rules))
+        )
+        kept = self._leaf(self._treatment(at), resource_id)
+        return kept if isinstance(kept, str) else None
+
+    def _walk(self, tool: str, path: str, value: Any, depth: int, leaf: _Leaf, at: int, above: int) -> Any:
+        """`at` is the number of the rule for this value, `above` that of the rule for what it lies in."""
         if depth > _DEEPEST:
             return "~deep"
-        match value:
-            case Mapping():
-                return self._object(tool, path, value, depth, leaf)
-            case list() | tuple():
-                items = [self._walk(tool, f"{path}[]", item, depth + 1, leaf) for item in value]
-                return [item for item in items if item is not _GONE]
-            case _:
-                return leaf(self._rule(tool, path), value)
+        treatment = self._treatment(at)
+        if not isinstance(value, Mapping | list | tuple):
+            return leaf(treatment, value)
+        if treatment == "drop":
+            return _GONE
+        above = self._within(at, above)
+        if isinstance(value, Mapping):
+            return self._object(tool, path, value, depth, leaf, above)
+        path = f"{path}[]"
+        at = self._first(tool, path, above)
+        items = [self._walk(tool, path, item, depth + 1, leaf, at, above) for item in value]
+        return [item for item in items if item is not _GONE]
 
-    def _object(self, tool: str, path: str, value: Mapping[str, Any], depth: int, leaf: _Leaf) -> dict[str, Any]:
+    def _object(
+        self, tool: str, path: str, value: Mapping[str, Any], depth: int, leaf: _Leaf, above: int
+    ) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         alike: Counter[str] = Counter()
         for name, item in value.items():
             below = f"{path}.{name}" if path else name
-            walked = self._walk(tool, below, item, depth + 1, leaf)
+            at = self._first(tool, below, above)
+            walked = self._walk(tool, below, item, depth + 1, leaf, at, above)
             if walked is _GONE:
                 continue
-            if not _is_identifier(name) and not (
-                self._rule(tool, below) == "keep" and len(name) <= _LONGEST_VALUE
-            ):
+            if not self._keeps_name(name, self._treatment(at), hidden=above < len(self.rules)):
                 name = _apart(shape(name), alike, kept, value)
             kept[name] = walked
         return kept
 
-    def _rule(self, tool: str, path: str) -> Treatment:
-        return next((rule.treatment for rule in self.rules if rule.matches(tool, path)), "identifiers")
+    def _keeps_name(self, name: str, treatment: Treatment, *, hidden: bool) -> bool:
+        """`hidden`: it lies in something that is hashed or shaped."""
+        if treatment == "keep":
+            return len(name) <= _LONGEST_VALUE
+        return _is_identifier(name) and not (hidden and treatment in _HIDING)
+
+    def _first(self, tool: str, path: str, above: int) -> int:
+        """The number of the first rule that matches, among those before the one `above`."""
+        before = enumerate(self.rules[:above])
+        return next((number for number, rule in before if rule.matches(tool, path)), above)
+
+    def _within(self, at: int, above: int) -> int:
+        """The number of the rule for what lies in something under rule `at` that lies under rule `above`."""
+        return at if self._treatment(at) in _HIDING else above
+
+    def _treatment(self, at: int) -> Treatment:
+        return self.rules[at].treatment if at < len(self.rules) else "identifiers"
 
     def _leaf(self, treatment: Treatment, value: Any) -> Any:
         if treatment == "drop":

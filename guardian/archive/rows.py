@@ -90,7 +90,7 @@ class Rows:
             "arguments": text,
             "bound": carried,
             "resource_type": None if resource is None else resource.type,
-            "resource_id": self._resource_id(action.tool, resource_id),
+            "resource_id": None if resource_id is None else self.redaction.resource_id(action.tool, resource_id),
             "data_classes": None if "data_classes" in missing else sorted(event.data_classes),
             "records": None if "records" in missing else min(event.records, 2**62),
             "effect": event.decision.effect,
@@ -116,13 +116,6 @@ class Rows:
             **_spelt(event),
             "act_index": scored.act if self.origin == LIVE else None,  # a log may lack where a session begins
         }
-
-    def _resource_id(self, tool: str, resource_id: str | None) -> str | None:
-        if resource_id is None:
-            return None
-        kept = self.redaction.arguments(tool, {"resource": {"id": resource_id}}) or {}
-        found = kept.get("resource", {}).get("id")
-        return found if isinstance(found, str) else None
 
 
 def cut(arguments: str) -> str:

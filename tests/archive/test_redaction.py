@@ -41,16 +41,16 @@ def test_each_treatment_does_what_it_says(treatment, to, limit):
     [
         ("keep", {"Ann Miller": {"to": 4}, "Jon Smith": 4, "東京": 4, "to_id": 4}),
         ("identifiers", {"~Aa Aa": {"to": 4}, "~Aa Aa#2": 4, "~a": 4, "to_id": 4}),
-        ("shape", {"~Aa Aa": {"to": 4}, "~Aa Aa#2": 4, "~a": 4, "to_id": 4}),
-        ("hash", {"~Aa Aa": {"to": "#<1>"}, "~Aa Aa#2": "#<1>", "~a": "#<1>", "to_id": "#<1>"}),
-        ("drop", {"~Aa Aa": {}}),
+        ("shape", {"~Aa Aa": {"~a": 4}, "~Aa Aa#2": 4, "~a": 4, "~a_a": 4}),
+        ("hash", {"~Aa Aa": {"~a": "#<1>"}, "~Aa Aa#2": "#<1>", "~a": "#<1>", "~a_a": "#<1>"}),
+        ("drop", None),
     ],
 )
 def test_a_name_that_is_no_word_is_treated_as_data(treatment, kept):
     doses = {"Ann Miller": {"to": 4}, "Jon Smith": 4, "東京": 4, "to_id": 4}
     rules = [ArgumentRule(argument="doses*", treatment=treatment)]
     found = redacted(*rules, arguments={"doses": doses, "n": [{"Ann M": 1}]})
-    assert found == {"doses": kept, "n": [{"~Aa A": 1}]}
+    assert found == ({} if kept is None else {"doses": kept}) | {"n": [{"~Aa A": 1}]}
 
 
 def test_a_shape_takes_no_names_place_and_no_value_is_lost():
@@ -85,14 +85,14 @@ def test_what_is_dropped_leaves_not_even_its_name():
 
 def test_the_first_rule_that_matches_wins_and_globs_see_tool_and_path():
     rules = (ArgumentRule("mail.*", "to", "hash"), ArgumentRule("*", "*", "drop"))
-    assert redacted(*rules) == {"to": "#<12>", "items": [{}]}
-    assert redacted(*rules, tool="crm.read") == {"items": [{}]}
+    assert redacted(*rules) == {"to": "#<12>"}
+    assert redacted(*rules, tool="crm.read") == {}
 
 
 def test_only_a_star_is_a_wildcard():
     rules = (ArgumentRule("mail.sen?", "*", "drop"), ArgumentRule("mail.[s]end", "*", "drop"))
     assert redacted(*rules) == redacted()
-    assert redacted(*rules, tool="mail.sen?") == {"items": [{}]}
+    assert redacted(*rules, tool="mail.sen?") == {}
 
 
 def test_arguments_that_were_not_logged_stay_unlogged():
@@ -112,6 +112,58 @@ def test_an_argument_that_carries_an_envelope_value_is_named_with_the_constraint
     assert bound(None, None, constraints) == []
     assert bound({"resource": {"id": "d1"}}, "c1", constraints) == [], "the name is the argument's"
     assert bound({"resource": {"id": "c1"}}, "d1", constraints) == ["resource.id=contract_ids"]
+
+
+def wrapped(inner):
+    return st.lists(inner, min_size=1, max_size=3) | st.dictionaries(
+        st.sampled_from(["k", "Secret-1", "to"]), inner, min_size=1, max_size=3
+    )
+
+
+SECRET = "Secret-1"
+
+
+@pytest.mark.parametrize("treatment", ["hash", "shape", "drop"])
+@given(st.recursive(st.just(SECRET), wrapped, max_leaves=6))
+def test_a_rule_that_hides_an_argument_hides_all_that_lies_in_it(treatment, value):
+    rules = (ArgumentRule(argument="to", treatment=treatment),)
+    redaction = Redaction(rules, lambda text: f"<{len(text)}>")
+    kept = redaction.arguments("mail.send", {"to": value, "n": 1})
+    assert SECRET not in str(kept)
+    assert ("to" in kept) == (treatment != "drop")
+    assert SECRET not in "".join(path for path, _ in argument_leaves(redaction.names("mail.send", {"to": value})))
+
+
+@given(st.dictionaries(st.text(max_size=3), st.recursive(st.just(SECRET), wrapped, max_leaves=6)))
+def test_dropping_everything_leaves_nothing(arguments):
+    assert redacted(ArgumentRule(treatment="drop"), arguments=arguments) == {}
+
+
+def test_a_narrower_rule_before_one_that_hides_keeps_its_part():
+    given = {"who": {"id": "c-1", "mail": "ann@acme.com", "deep": {"id": "c-2"}}}
+    rules = [ArgumentRule(argument="who.id", treatment=way) for way in ("keep", "identifiers")]
+    for rule in rules:
+        kept = redacted(rule, ArgumentRule(argument="who", treatment="shape"), arguments=given)
+        assert kept == {"who": {"id": "c-1", "~a": "~a@a.a", "~a#2": {"~a": "~a-9"}}}
+    hidden = redacted(ArgumentRule(argument="who", treatment="shape"), *rules, arguments=given)
+    assert "c-1" not in str(hidden), "the first one wins"
+
+
+@pytest.mark.parametrize("treatment", ["keep", "identifiers"])
+def test_a_rule_that_keeps_a_value_keeps_nothing_of_what_the_agent_puts_in_its_place(treatment):
+    rules = ArgumentRule(argument="q", treatment=treatment), ArgumentRule(argument="q*", treatment="hash")
+    assert redacted(*rules, arguments={"q": "x"}) == {"q": "x"}
+    assert redacted(*rules, arguments={"q": {"mail": "ann@acme.com"}}) == {"q": {"mail": "#<12>"}}
+
+
+@pytest.mark.parametrize("argument", ["*", "resource", "resource.id"])
+@pytest.mark.parametrize(
+    ("treatment", "kept"), [("hash", "#<3>"), ("shape", "~a-9"), ("drop", None), ("identifiers", "c-1")]
+)
+def test_a_resource_goes_by_the_rules_for_an_argument_of_its_name(argument, treatment, kept):
+    redaction = Redaction((ArgumentRule("crm.*", argument, treatment),), lambda text: f"<{len(text)}>")
+    assert redaction.resource_id("crm.read", "c-1") == kept
+    assert redaction.resource_id("mail.send", "c-1") == "c-1"
 
 
 json_values = st.recursive(
