@@ -58,10 +58,11 @@ def origin_base(issuer: str) -> str:
     return f"{quote(issuer.partition('://')[2] or issuer, safe='/:.-_~@')}/audit"
 
 
-def epoch_of(origin: str, base: str) -> int | None:
-    """The epoch that an origin of ours names; None for a stranger's."""
+def epoch_of(origin: str) -> int | None:
+    """The epoch that an audit trail's origin names; None for the origin of anything else."""
     before, _, epoch = origin.rpartition("/")
-    return int(epoch) if before == base and epoch.isascii() and epoch.isdecimal() and len(epoch) < 10 else None
+    named = before.endswith("/audit") and epoch.isascii() and epoch.isdecimal() and len(epoch) < 10
+    return int(epoch) if named else None
 
 
 def write(keys: KeySet, *, base: str, epoch: int, size: int, root: bytes, chain: bytes, now: datetime) -> str:
@@ -71,12 +72,14 @@ def write(keys: KeySet, *, base: str, epoch: int, size: int, root: bytes, chain:
     return sign(Checkpoint(origin, size, root, chain, stamp).text(), origin, keys)
 
 
-def read(note: str, *, base: str, keys: Iterable[NoteKey]) -> Checkpoint:
-    """A checkpoint of this deployment that one of `keys` signed. Raises NoteError for anything else."""
+def read(note: str, *, keys: Iterable[NoteKey]) -> Checkpoint:
+    """A checkpoint that one of `keys` signed, whatever its issuer: that may change. Raises NoteError."""
     signed = parse(note)
     found = Checkpoint.parse(signed.text)
-    if epoch_of(found.origin, base) is None:
-        raise NoteError("origin", f"its origin is {found.origin[:100]!r}, and this trail's is '{base}/<epoch>'")
+    if epoch_of(found.origin) is None:
+        raise NoteError(
+            "origin", f"its origin is {found.origin[:100]!r}, and a trail's is '<issuer>/audit/<epoch>'"
+        )
     verify(signed, found.origin, keys)
     return found
 

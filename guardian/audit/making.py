@@ -23,27 +23,30 @@ def make_checkpoint(store: ControlStore, keys: KeySet, *, base: str, now: dateti
     or no longer extends the last checkpoint: what was signed is never contradicted. How much that was is also
     remembered outside the database, in which checkpoints can be removed with what they were signed over.
     """
-    grown = _grown(store, keys, base)
+    grown = _grown(store, keys)
     if grown is None:
         return None
     end, tree, chain = grown
     note = write(keys, base=base, epoch=end.epoch, size=tree.size, root=tree.root(), chain=chain, now=now)
-    with store.write() as rows:
+    with store.write() as rows:  # which begins an epoch where the database went back meanwhile
+        same = (rows.audit.end().epoch, rows.audit.digest(tree.size)) == (end.epoch, chain.hex())
         there = rows.checkpoints.latest()
-        made = there is None or there.size < tree.size  # else another process was faster
+        made = same and (there is None or there.size < tree.size)  # else another process was faster
         if made:
             rows.checkpoints.add(tree.size, note, frontier=[node.hex() for node in tree.frontier], now=now)
+    if not same:  # said only here, so that the epoch stays
+        raise _refused("it changed while it was read")
     # before it goes out: a restored backup must not sign another trail as the same log
     store.remember(signed=tree.size, signed_as=chain.hex())
     return StoredCheckpoint(tree.size, note, now) if made else None
 
 
-def check_trail(store: ControlStore, keys: KeySet, *, base: str) -> None:
+def check_trail(store: ControlStore, keys: KeySet) -> None:
     """Raises StoreError where `make_checkpoint` would not sign the trail as it is. Changes nothing."""
-    _grown(store, keys, base)
+    _grown(store, keys)
 
 
-def _grown(store: ControlStore, keys: KeySet, base: str) -> tuple[RawEnd, MerkleTree, bytes] | None:
+def _grown(store: ControlStore, keys: KeySet) -> tuple[RawEnd, MerkleTree, bytes] | None:
     """Where the trail ends, its tree and its chain hash there; None when nothing is new. Raises StoreError."""
     signed, signed_as = store.signed()
     with store.read() as rows:
@@ -55,18 +58,18 @@ def _grown(store: ControlStore, keys: KeySet, base: str) -> tuple[RawEnd, Merkle
         end, latest = rows.audit.end(), rows.checkpoints.latest()
         if end.seq == (latest.size if latest is not None else 0):
             return None
-        tree, last = _resume(rows.checkpoints.progress(), latest, keys, base)
+        tree, last = _resume(rows.checkpoints.progress(), latest, keys)
         return end, tree, _grow(rows.audit, tree, end, last)
 
 
 def _resume(
-    progress: Progress, latest: StoredCheckpoint | None, keys: KeySet, base: str
+    progress: Progress, latest: StoredCheckpoint | None, keys: KeySet
 ) -> tuple[MerkleTree, Checkpoint | None]:
     """The tree to go on with, and the last checkpoint, which it must come to or come from."""
     if latest is None:
         return MerkleTree(), None
     try:
-        last = read(latest.note, base=base, keys=note_keys(keys.jwks()))
+        last = read(latest.note, keys=note_keys(keys.jwks()))
     except NoteError as error:
         if error.code == "unknown_key":  # its key was retired: nothing it says counts, the trail is read afresh
             _log.warning("audit_checkpoint_by_retired_key", size=latest.size)

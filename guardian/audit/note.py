@@ -99,7 +99,10 @@ def verify(note: SignedNote, name: str, keys: Iterable[NoteKey]) -> NoteKey:
         signer = key
     if signer is None:
         ids = ", ".join(sorted({signature.key_id.hex() for signature in note.signatures}))
-        raise NoteError("unknown_key", f"no known key signed it (key ids {ids}); give the JWK set with its key")
+        raise NoteError(
+            "unknown_key",
+            f"no known key signed it as {name[:100]!r} (key ids {ids}); give the JWK set with its key",
+        )
     return signer
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 FaultKind = Literal[
     "missing", "surplus", "unreadable", "moved", "edited", "truncated", "head",
-    "rewritten", "ahead", "restored", "fork", "origin", "unknown_key", "signature", "malformed",
+    "rewritten", "ahead", "restored", "fork", "origin", "unknown_key", "signature", "malformed", "gone",
 ]  # fmt: skip
 
 CHAIN = "the chain"

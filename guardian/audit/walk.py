@@ -1,12 +1,11 @@
 """What is judged on the way through the trail: the entries, the claims of each size, and at last the head row."""
 
-import json
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from guardian.audit.report import CHAIN, STORED, Claim, Fault, Faults, Report
 from guardian.audit.tree import MerkleTree
-from guardian.store.control.audit import Doubt, RawEnd, RawEntry
+from guardian.store.control.audit import Doubt, RawEnd, RawEntry, stored_json
 
 _MOST_EPOCHS = 1_000
 
@@ -35,8 +34,8 @@ class Walk:
 
     def epoch_begins(self, seq: int, record: bytes) -> None:
         try:
-            epoch = int(json.loads(record)["epoch"])
-        except (ValueError, KeyError, TypeError):
+            epoch = int(stored_json(record)["epoch"])
+        except (ValueError, KeyError, TypeError, OverflowError):
             return
         if len(self._epochs) < _MOST_EPOCHS:
             self._epochs.append((seq, epoch))

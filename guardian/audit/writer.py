@@ -1,6 +1,5 @@
 """The thread that makes checkpoints and exports them: a failure delays a checkpoint and loses none."""
 
-import json
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -11,10 +10,13 @@ from guardian.audit.making import make_checkpoint
 from guardian.audit.sinks import Sink, export
 from guardian.errors import GuardianError, StoreError
 from guardian.keys.signing import SigningKeys
+from guardian.store.control.audit import stored_json
 from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics, logger
 
 _AGAIN_S = 30.0
+_PATIENCE = 3
+"""After how many failures in a row of a sink people are called: a broker that is started anew is back by then."""
 
 _log = logger("audit")
 
@@ -41,6 +43,7 @@ class Checkpoints:
         self._every, self._metrics, self._clock, self._close = every_s, metrics, clock, close
         self._reached: dict[str, int] = {}
         self._failed, self._why = 0, ""
+        self._away: dict[str, tuple[int, str]] = {}  # by sink: how often it failed in a row, and why
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -70,6 +73,11 @@ class Checkpoints:
         """Why no checkpoint is made, where that failed more than once though the database works; else empty."""
         return self._why if self._failed > 1 else ""
 
+    def kept_in(self) -> str:
+        """Which sinks take no checkpoints, where one failed again and again, and why; else empty."""
+        away = [f"{name}: {why}" for name, (count, why) in self._away.copy().items() if count > _PATIENCE]
+        return "; ".join(away)
+
     def measure(self) -> None:
         """Show the age of the oldest entry that lacks a checkpoint in any sink: without end where the entry is
         missing, or does not say when it was made."""
@@ -84,15 +92,15 @@ class Checkpoints:
             waits = 0.0
         elif first is not None and first.seq == size + 1:
             with suppress(ValueError, KeyError, TypeError):
-                at = datetime.fromisoformat(json.loads(first.record or b"")["at"])
+                at = datetime.fromisoformat(stored_json(first.record)["at"])
                 waits = (self._clock() - at).total_seconds()
         self._metrics.set("guardian_audit_unsigned_seconds", waits)
 
     def _made(self) -> bool:
         try:
             made = make_checkpoint(self._store, self._keys.current(), base=self._base, now=self._clock())
-        except GuardianError as error:
-            why = str(error)[:500]
+        except Exception as error:  # one that nobody thought of must be heard of, too
+            why = _told(error)
             _log.error("audit_checkpoint_failed", error=why)
             if self._works():
                 self._failed, self._why = self._failed + 1, why
@@ -112,10 +120,15 @@ class Checkpoints:
 
     def _exported(self, sink: Sink) -> int | None:
         try:
-            return export(self._store, sink, self._clock, self._reached)
-        except (GuardianError, OSError) as error:
-            _log.error("audit_checkpoint_not_exported", sink=sink.name, error=str(error)[:500])
+            reached = export(self._store, sink, self._clock, self._reached)
+        except Exception as error:  # as above
+            why = _told(error)
+            _log.error("audit_checkpoint_not_exported", sink=sink.name, error=why)
+            if not isinstance(error, StoreError):
+                self._away[sink.name] = self._away.get(sink.name, (0, ""))[0] + 1, why
             return None
+        self._away.pop(sink.name, None)
+        return reached
 
     def _tell(self, reached: Sequence[int]) -> None:
         """What every sink holds; without sinks, what the database holds."""
@@ -139,3 +152,8 @@ class Checkpoints:
                 self._stop.wait(self._every if done else min(self._every, _AGAIN_S))
         finally:
             self._close()
+
+
+def _told(error: Exception) -> str:
+    known = isinstance(error, GuardianError | OSError)
+    return (str(error) if known else f"unexpected error {type(error).__name__}: {error}")[:500]

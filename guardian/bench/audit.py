@@ -43,7 +43,7 @@ def run(*, entries: int = 1_000_000, seed: int, progress: Callable[[int, int], N
         chain = _chain_only(store)
         began = time.perf_counter()
         with store.read() as rows:
-            stored = stored_claims(rows.checkpoints.raw(), _BASE, note_keys(keys.jwks()))
+            stored = stored_claims(rows.checkpoints.raw(), note_keys(keys.jwks()))
             report = verify_trail(
                 rows.audit.raw(),
                 rows.audit.end(),

@@ -52,8 +52,9 @@ def checkpoints_are_kept(settings: Settings) -> str:
     """For who serves. Raises ConfigurationError where the configured file could not be written: that would only be
     seen on the day that it is needed."""
     named, topic = settings.audit.checkpoint_file, settings.audit.checkpoint_topic
+    to_topic = f"go to topic {topic!r}" if topic is not None else ""
     if named is None:
-        return f"go to topic {topic!r}" if topic is not None else "stay in the database (audit.checkpoint_file)"
+        return to_topic or "stay in the database (audit.checkpoint_file)"
     path = settings.resolve(named)
     if os.access(path, os.F_OK):
         may = os.access(path, os.W_OK) and not path.is_dir()
@@ -64,7 +65,7 @@ def checkpoints_are_kept(settings: Settings) -> str:
             f"audit.checkpoint_file: {path} is no file that this user can write; mount its disk, make its folder,"
             " mend their owner or mode, or name it under ReadWritePaths in guardian's unit"
         )
-    return f"{path} can be written"
+    return ", and they ".join(filter(None, (f"{path} can be written", to_topic)))
 
 
 def _kafka(settings: Settings) -> Producer:

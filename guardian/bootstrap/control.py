@@ -95,6 +95,7 @@ class Control:
             planter=open_planter(settings),
             adviser=adviser or remote_adviser(settings),
             unsigned=self._checkpoints.trouble,
+            kept_in=self._checkpoints.kept_in,
             steady=SureTime(utc_now, steady_s),
         )
         self._deps.watched.before = self.store.last_sign

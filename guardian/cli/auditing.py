@@ -55,8 +55,8 @@ def verify(
 ) -> None:
     """Find any edit, removal, reorder, truncation or rewrite of the trail, and name the first bad entry.
 
-    Exit code 1 if anything is wrong. The configured audit.checkpoint_file is compared too, and store.epoch_file,
-    where they can be read.
+    Exit code 1 if anything is wrong. The configured audit.checkpoint_file is compared too (that it is gone is
+    wrong, unless --checkpoint names a copy), and store.epoch_file, where it can be read.
 
     Example: guardian audit verify --checkpoint /mnt/elsewhere/checkpoints.txt
     """
@@ -90,6 +90,10 @@ def verify(
             typer.echo(f"first bad entry: {report.first_bad}")
     rate = f", {report.entries / took:,.0f} entries/s" if took else ""
     typer.echo(f"{_entries(report.entries)} in {took:.1f} s{rate}", err=True)
+    if (unread := auditing.unread_epoch_file(settings)) is not None:
+        typer.echo(
+            escape(f"Not compared: what control remembers in {unread}, which cannot be read here"), err=True
+        )
     if not report.given:
         typer.echo(
             "No exported checkpoint agreed: whoever has the database can rewrite all that is in it. Give one with"

@@ -1,10 +1,10 @@
 """What auditors do with control's own database."""
 
 import base64
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from guardian.audit.checking import Proof
@@ -13,7 +13,7 @@ from guardian.audit.claims import given_claims, stored_claims
 from guardian.audit.making import check_trail, make_checkpoint
 from guardian.audit.note import NoteError, NoteKey, note_keys, note_keys_from, parse
 from guardian.audit.proofs import consistency_ranges, inclusion_ranges, leaves_of, prove, verify_inclusion
-from guardian.audit.report import Claim, Report
+from guardian.audit.report import Claim, Fault, Report
 from guardian.audit.verify import verify_trail
 from guardian.bootstrap.checkpoints import checkpoints_are_kept
 from guardian.bootstrap.clock import utc_now
@@ -23,7 +23,7 @@ from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.errors import ConfigurationError, ProofError
 from guardian.keys.signing import SigningKeys
-from guardian.store.control.audit import RawEntry
+from guardian.store.control.audit import RawEntry, stored_json
 from guardian.store.control.epoch import epoch_file_of
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
@@ -31,13 +31,27 @@ from guardian.store.engine import open_engine
 
 
 def checkpoints_checked(settings: Settings) -> str:
-    """For the doctor: they are kept, and the trail can be signed. Raises ConfigurationError and StoreError."""
-    kept = checkpoints_are_kept(settings)
+    """For the doctor: they are kept, and the trail can be signed. Raises ConfigurationError, BusError and
+    StoreError."""
+    kept, topic = checkpoints_are_kept(settings), settings.audit.checkpoint_topic
+    if topic is not None:
+        _check_topic(settings, topic)
     if is_there(settings, settings.store.control):
         with closing(open_control_store(settings)) as store:
             keys = SigningKeys(SecretFiles.of(settings).signing).current()
-            check_trail(store, keys, base=origin_base(settings.control.issuer))
+            check_trail(store, keys)
     return kept
+
+
+def _check_topic(settings: Settings, topic: str) -> None:
+    from guardian.bootstrap.kafka import kafka_settings  # only those who export pay for it
+    from guardian.bus.admin import topic_partitions
+
+    broker = kafka_settings(settings)
+    if topic_partitions(broker, topic) is None:
+        raise ConfigurationError(
+            f"audit.checkpoint_topic: {broker.bootstrap_servers} has no topic {topic!r}; create it"
+        )
 
 
 def verify(
@@ -50,23 +64,39 @@ def verify(
     """The whole trail, changing nothing. `key_files` are believed instead of the deployment's own keys; `restored`
     as of `verify_trail`.
 
-    The configured checkpoint file, where it is there, is compared as well, and what control's epoch file remembers
-    where it can be read: a database can lose its checkpoints with what they were signed over.
+    The configured checkpoint file is compared as well, and what control's epoch file remembers where it can be
+    read: a database can lose its checkpoints with what they were signed over. Where that checkpoint file is not
+    there although there were checkpoints to put into it, and nobody names another, that is a fault.
     """
     url = control_url(settings, makes=False)  # said first: where it is not, the keys are not either
     keys = _public_keys(settings, key_files)
-    base = origin_base(settings.control.issuer)
     files = {path.absolute(): path for path in checkpoints}
-    own = settings.audit.checkpoint_file
-    if own is not None and (path := settings.resolve(own)).is_file():
-        files.setdefault(path.absolute(), path)
-    given = sorted((*_remembered(settings, url), *given_claims(files.values(), base, keys)), key=_size)
+    named = settings.audit.checkpoint_file
+    own = settings.resolve(named).absolute() if named is not None else None
+    if own is not None and os.path.isfile(own):
+        files.setdefault(own, own)
+    given = sorted((*_remembered(settings, url), *given_claims(files.values(), keys)), key=_size)
     # only now: the trail grows meanwhile, and what was read before is no longer than it
     with _reading(settings) as rows:
-        stored = stored_claims(rows.checkpoints.raw(), base, keys)
-        return verify_trail(
+        stored = stored_claims(rows.checkpoints.raw(), keys)
+        report = verify_trail(
             rows.audit.raw(), rows.audit.end(), stored=stored, given=given, restored=restored, progress=progress
         )
+        exported = rows.checkpoints.progress().exported
+        made = any(exported.values()) or next(rows.checkpoints.raw(), None) is not None
+    if own is None or files or not made:
+        return report
+    says = (
+        f"the exported checkpoints, {own}, are not there or cannot be seen, and nothing else would show that the"
+        " whole database was rewritten: mount their disk, let this user read them, or name a copy by --checkpoint"
+    )
+    return replace(report, faults=(*report.faults, Fault("gone", None, says, str(own))))
+
+
+def unread_epoch_file(settings: Settings) -> Path | None:
+    """The epoch file, where there is one to compare with by the settings and it cannot be read."""
+    file = epoch_file_of(control_url(settings, makes=False), named_epoch_file(settings))
+    return None if file is None or os.access(file.path, os.R_OK) else file.path
 
 
 def _size(claim: Claim) -> int:
@@ -97,7 +127,7 @@ def export(settings: Settings, after: int) -> Iterator[dict[str, object]]:
 def newest(settings: Settings, count: int) -> list[dict[str, object]]:
     """The last `count` entries, the newest last."""
     with _reading(settings) as rows:
-        return [_exported(entry) for entry in rows.audit.raw(max(0, rows.audit.end().seq - count))]
+        return [_exported(entry) for entry in rows.audit.newest(count)]
 
 
 def checkpoint(settings: Settings) -> str | None:
@@ -161,14 +191,13 @@ def check_proof(
     """A proof that holds, and whether it was held against an earlier checkpoint too. Raises ProofError.
 
     `text` is from the file called `name`. `checkpoints` are files that hold the one which it is said to extend.
-    Without `settings` only `key_files` are believed, and the origin is whichever the proof names.
+    Without `settings` only `key_files` are believed.
     """
     made = Proof.parse(text, name=name)
     keys = _public_keys(settings, key_files)
     origin = made.checkpoint.origin
-    base = origin.rpartition("/")[0] if settings is None else origin_base(settings.control.issuer)
-    if epoch_of(origin, base) is None:
-        raise ProofError(f"its checkpoint is of {origin[:100]!r}, and this trail's are of '{base}/<epoch>'")
+    if epoch_of(origin) is None:
+        raise ProofError(f"its checkpoint is of {origin[:100]!r}, and a trail's are of '<issuer>/audit/<epoch>'")
     made.check(keys)
     if not checkpoints:
         return made, False
@@ -177,7 +206,7 @@ def check_proof(
             "the proof does not speak of an earlier checkpoint; make one that does: `guardian audit prove ENTRY"
             " --since SIZE`"
         )
-    claims = [claim for claim in given_claims(checkpoints, base, keys) if claim.size == made.since]
+    claims = [claim for claim in given_claims(checkpoints, keys) if claim.size == made.since]
     roots = {claim.root for claim in claims if claim.root is not None}
     if not roots:
         raise ConfigurationError(f"no checkpoint of {made.since} entries with a known signature is in the files")
@@ -188,7 +217,7 @@ def check_proof(
 def _exported(entry: RawEntry) -> dict[str, object]:
     digest = (entry.hash or b"").decode(errors="replace")
     try:
-        return {"seq": entry.seq, "hash": digest, "record": json.loads(entry.record or b"")}
+        return {"seq": entry.seq, "hash": digest, "record": stored_json(entry.record)}
     except ValueError:
         return {"seq": entry.seq, "hash": digest, "damaged": base64.b64encode(entry.record or b"").decode()}
 

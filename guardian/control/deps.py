@@ -122,7 +122,8 @@ class ControlDeps:
     """Everything behind the routes. `stopwatch` counts seconds, to measure durations; `new_id` names requests.
 
     `outage` and `refused_reads` are what this process remembers between requests. `unsigned` says why the audit
-    trail is not signed, while that lasts. By `steady` time goes on where the clock jumps.
+    trail is not signed, while that lasts, and `kept_in` why its checkpoints do not get out. By `steady` time goes
+    on where the clock jumps.
     """
 
     store: ControlStore
@@ -143,6 +144,7 @@ class ControlDeps:
     planter: Planter | None = None
     adviser: Adviser | None = None
     unsigned: Callable[[], str] = field(default=lambda: "")
+    kept_in: Callable[[], str] = field(default=lambda: "")
     steady: Sure = field(default=lambda now: now)
 
     def sure(self, now: datetime) -> datetime:

@@ -76,7 +76,6 @@ class Trail:
         self,
         *files: Path,
         keys: tuple[NoteKey, ...] | None = None,
-        base: str = BASE,
         restored: tuple[int, ...] = (),
     ) -> Report:
         keys = keys or self.public
@@ -84,8 +83,8 @@ class Trail:
             return verify_trail(
                 rows.audit.raw(),
                 rows.audit.end(),
-                stored=stored_claims(rows.checkpoints.raw(), base, keys),
-                given=given_claims(files, base, keys),
+                stored=stored_claims(rows.checkpoints.raw(), keys),
+                given=given_claims(files, keys),
                 restored=restored,
             )
 

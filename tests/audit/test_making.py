@@ -1,6 +1,7 @@
 """Making checkpoints: each one is right, cheap, and never a contradiction of an earlier one."""
 
 import json
+import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardian.audit.checkpoint import origin_base, read, write
+from guardian.audit.files import append_note
 from guardian.audit.making import make_checkpoint
 from guardian.audit.proofs import consistency_ranges, leaves_of, prove, verify_consistency
 from guardian.audit.tree import MerkleTree
@@ -59,7 +61,7 @@ def test_every_checkpoint_has_the_root_of_the_whole_trail_and_extends_the_one_be
     sizes, roots = [9], [root(leaves(store)[:9])]
     for count in steps:
         append(store, count)
-        said = read(made(trail, store).note, base=BASE, keys=trail.public)
+        said = read(made(trail, store).note, keys=trail.public)
         assert (said.size, said.root) == (len(leaves(store)), root(leaves(store)))
         proof = prove(leaves(store), consistency_ranges(sizes[-1], said.size))
         assert verify_consistency(
@@ -84,6 +86,8 @@ def test_what_the_last_checkpoint_covers_is_not_read_again(trail, store):
     [
         "UPDATE control_checkpoint SET note = 'nonsense' WHERE size = 0",
         "UPDATE control_checkpoint SET note = x'80' WHERE size = 0",
+        """UPDATE control_checkpoint SET note = '{"size":1e999,"frontier":[],"exported":{}}' WHERE size = 0""",
+        "UPDATE control_checkpoint SET note = replace(hex(zeroblob(50000)), '0', '[') WHERE size = 0",
         "UPDATE control_checkpoint SET note = replace(note, '\"size\":9', '\"size\":8') WHERE size = 0",
         "UPDATE control_checkpoint SET note = replace(note, '[\"', '[\"00') WHERE size = 0",
         "DELETE FROM control_checkpoint WHERE size = 0",
@@ -206,7 +210,7 @@ def test_a_retired_key_does_not_stop_the_next_checkpoint(signed):
     signed.keys.rotate()
     signed.keys.retire(str(old.signing.kid))
     note = signed.sign()
-    assert read(note, base=BASE, keys=signed.public).size == 11
+    assert read(note, keys=signed.public).size == 11
 
 
 def test_two_makers_put_down_one_checkpoint(trail, store):
@@ -217,6 +221,45 @@ def test_two_makers_put_down_one_checkpoint(trail, store):
     with other.read() as rows:
         assert rows.checkpoints.latest() == first
     other.close()
+
+
+def test_a_failover_while_the_trail_is_read_ends_no_signing(trail, store, monkeypatch):
+    append(store, 3)
+    made(trail, store)
+    append(store, 5)
+    replica = trail.folder / "replica.db"
+    with closing(sqlite3.connect(trail.database)) as there, closing(sqlite3.connect(replica)) as copy:
+        there.backup(copy)
+    append(store, 2)
+    write_ = store.write
+
+    def fails_over():
+        monkeypatch.setattr(store, "write", write_)
+        with closing(sqlite3.connect(trail.database)) as there, closing(sqlite3.connect(replica)) as copy:
+            copy.backup(there)
+        return write_()
+
+    monkeypatch.setattr(store, "write", fails_over)
+    with pytest.raises(StoreError, match="it changed while it was read"):
+        made(trail, store)
+    with store.read() as rows:
+        assert rows.checkpoints.latest().size == 3
+    assert store.head().revision.epoch == 2
+    said = read(made(trail, store).note, keys=trail.public)
+    assert (said.origin, said.size) == (f"{BASE}/2", 9), "its beginning is an entry"
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_under_another_issuer_the_same_trail_is_signed_on(signed, rotated):
+    if rotated:
+        signed.keys.rotate()
+    with closing(signed.open()) as store:
+        note = make_checkpoint(store, signed.keys.current(), base=origin_base("https://g.example"), now=NOW).note
+    append_note(signed.exported, note)
+    said = read(note, keys=signed.public)
+    assert (said.origin, said.size) == ("g.example/audit/1", 11)
+    report = signed.verify(signed.exported)
+    assert (report.ok, report.stored, report.given) == (True, 3, 3)
 
 
 def test_a_checkpoint_of_nothing_cannot_be_kept(store):

@@ -28,7 +28,7 @@ def append(store, worker):
 
 def verified(store, trail):
     with store.read() as rows:
-        stored = stored_claims(rows.checkpoints.raw(), BASE, trail.public)
+        stored = stored_claims(rows.checkpoints.raw(), trail.public)
         return verify_trail(rows.audit.raw(), rows.audit.end(), stored=stored)
 
 

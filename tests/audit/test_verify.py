@@ -6,17 +6,21 @@ import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from guardian.audit.checkpoint import origin_base
+from guardian.audit.checkpoint import Checkpoint, write
 from guardian.audit.files import append_note
-from guardian.audit.note import note_keys
+from guardian.audit.note import note_keys, sign
 from guardian.errors import ConfigurationError, StoreError
 from guardian.keys.signing import SigningKeys
+
+NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
+_EPOCH = '{"action":"beginEpoch","seq":4,"epoch":%s}'
 
 
 def kinds(report):
@@ -43,6 +47,8 @@ def test_an_empty_trail_holds(trail):
         (["UPDATE control_audit SET hash = replace(hash, substr(hash, 1, 1), 'z') WHERE seq = 4"], "edited", 4),
         (["UPDATE control_audit SET record = CAST(record AS BLOB) WHERE seq = 4"], "unreadable", 4),
         (["UPDATE control_audit SET record = x'80' WHERE seq = 4"], "unreadable", 4),
+        ([f"UPDATE control_audit SET record = '{_EPOCH % '1e999'}' WHERE seq = 4"], "edited", 4),
+        ([f"UPDATE control_audit SET record = '{_EPOCH % ('[' * 100_000)}' WHERE seq = 4"], "edited", 4),
         (["UPDATE control_audit SET record = CAST(x'80' AS TEXT) WHERE seq = 4"], "moved", 4),
         (["DELETE FROM control_audit WHERE seq = 2"], "missing", 2),
         (["DELETE FROM control_audit WHERE seq BETWEEN 2 AND 5"], "missing", 2),
@@ -221,9 +227,20 @@ def test_the_wrong_key_and_the_wrong_origin_are_said_so(signed, tmp_path):
     wrong_key = signed.verify(signed.exported, keys=stranger)
     assert set(kinds(wrong_key)) == {"unknown_key"}
     assert "no known key" in wrong_key.faults[0].says
-    wrong_origin = signed.verify(signed.exported, base=origin_base("elsewhere"))
+    other = Checkpoint("guardian/elsewhere/1", 9, bytes(32)).text()
+    append_note(signed.exported, sign(other, "guardian/elsewhere/1", signed.keys.current()))
+    wrong_origin = signed.verify(signed.exported)
     assert set(kinds(wrong_origin)) == {"origin"}
-    assert "guardian/audit/1" in wrong_origin.faults[0].says
+    assert "guardian/elsewhere/1" in wrong_origin.faults[0].says
+
+
+def test_a_strangers_checkpoint_under_another_issuer_stays_a_fault(signed, tmp_path):
+    stranger = SigningKeys.create(tmp_path / "other.json").current()
+    theirs = write(stranger, base="else/audit", epoch=1, size=9, root=bytes(32), chain=bytes(32), now=NOW)
+    append_note(tmp_path / "theirs.txt", theirs)
+    report = signed.verify(signed.exported, tmp_path / "theirs.txt")
+    assert kinds(report) == ["unknown_key"]
+    assert "'else/audit/1'" in report.faults[0].says
 
 
 def test_checkpoints_outlive_the_rotation_of_their_key(signed):

@@ -118,7 +118,10 @@ def test_without_sinks_it_is_the_checkpoint_in_the_database_that_counts(trail, s
     assert unsigned(writer, metrics) == 0
 
 
-@pytest.mark.parametrize("broken", [delete(audit), update(audit).values(record="no more")], ids=["gone", "edited"])
+_ALTERED = "no more", "[" * 100_000, '{"at": 1e999}'
+
+
+@pytest.mark.parametrize("broken", [delete(audit), *(update(audit).values(record=text) for text in _ALTERED)])
 def test_an_entry_that_does_not_say_when_it_was_made_is_never_young(store, metrics, writer, broken):
     note(store, 1)
     with store._engine.begin() as connection:
@@ -136,6 +139,33 @@ def test_a_file_that_cannot_be_written_holds_up_nothing_else(trail, store, broke
     assert writer.step()
     assert sizes(in_file(trail)) == [1, 2]
     assert sizes(in_topic(broker)) == [1, 2]
+
+
+def test_a_sink_that_takes_nothing_for_long_is_told_until_it_does(trail, store, broker, writer):
+    append(store)
+    trail.exported.mkdir()
+    for told in ("", "", "", f"file {trail.exported}: [Errno 21] Is a directory: "):
+        assert not writer.step()
+        assert writer.kept_in().startswith(told)
+        assert bool(writer.kept_in()) == bool(told)
+    assert writer.trouble() == "", "it is signed all the same"
+    broker.stop()
+    append(store)
+    for _ in range(4):
+        writer.step()
+    assert f"; topic {TOPIC}: " in writer.kept_in()
+    broker.restart()
+    trail.exported.rmdir()
+    assert writer.step()
+    assert writer.kept_in() == ""
+
+
+def test_that_the_database_is_away_is_not_said_of_a_sink(trail, store, writer):
+    append(store)
+    trail.tamper("ALTER TABLE control_checkpoint RENAME TO away")
+    for _ in range(5):
+        assert not writer.step()
+    assert writer.kept_in() == ""
 
 
 def test_a_new_process_goes_on_where_the_last_one_stopped(trail, store, broker, metrics, writer):
@@ -228,6 +258,20 @@ def test_a_trail_that_does_not_hold_is_not_signed_and_the_writer_says_it_must_tr
     writer.step()
     assert "entry 3 is edited; `guardian audit verify`" in writer.trouble()
     trail.tamper("UPDATE control_audit SET record = replace(record, 'flag', 'revoke') WHERE seq = 3")
+    assert writer.step()
+    assert writer.trouble() == ""
+
+
+def test_a_fault_that_nobody_thought_of_is_heard_of(store, writer, monkeypatch):
+    def fails(*_, **__):
+        raise ValueError("no such thing")
+
+    append(store)
+    with monkeypatch.context() as patched:
+        patched.setattr("guardian.audit.writer.make_checkpoint", fails)
+        for told in ("", "unexpected error ValueError: no such thing"):
+            assert not writer.step()
+            assert writer.trouble() == told
     assert writer.step()
     assert writer.trouble() == ""
 

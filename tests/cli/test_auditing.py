@@ -20,10 +20,12 @@ from guardian.audit.proofs import verify_consistency, verify_inclusion
 from guardian.audit.tree import MerkleTree, leaf_data, leaf_hash
 from guardian.bootstrap.checkpoints import open_checkpoints
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.cli import auditing
 from guardian.commands import tokens
+from guardian.commands.auditing import checkpoints_checked
 from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, ProofError, StoreError
@@ -112,7 +114,8 @@ def test_the_first_bad_entry_is_named_also_where_older_keys_were_retired(guardia
     old = SigningKeys(home / "keys" / "signing.jwks.json").current().signing.kid
     tokens.rotate(settings)
     tokens.retire(settings, str(old))
-    assert guardian("checkpoint").exit_code == 0
+    (home / "out").mkdir()
+    (home / "out" / "checkpoints.txt").write_text(guardian("checkpoint").stdout, encoding="utf-8")
     done = guardian("verify")
     assert (done.exit_code, "1 more was signed with keys" in done.stdout) == (0, True)
     tokens.rotate(settings)
@@ -153,7 +156,8 @@ def test_a_rewritten_database_is_found_from_the_exported_checkpoint(guardian, ho
 
 
 def test_a_cut_of_what_nobody_signed_yet_is_found_from_what_control_remembers(guardian, home):
-    assert guardian("checkpoint").exit_code == 0
+    (home / "out").mkdir()
+    (home / "out" / "checkpoints.txt").write_text(guardian("checkpoint").stdout, encoding="utf-8")
     settings = load(home / "guardian.yaml")
     store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
     with store.write() as rows:
@@ -240,6 +244,66 @@ def test_the_export_is_ascii_and_gives_back_what_the_hashes_cover(guardian, tmp_
         assert entry["hash"] == before
     rest = guardian("export", "--after", "3").stdout.splitlines()
     assert [json.loads(line)["seq"] for line in rest] == [4]
+
+
+def test_an_entry_that_nobody_can_read_is_shown_as_its_bytes_and_keeps_control_from_nothing(guardian, home):
+    deep = "[" * 100_000
+    damage(home, f"UPDATE control_audit SET record = '{deep}' WHERE seq = 4")
+    assert "first bad entry: 4" in guardian("verify").stdout
+    last = json.loads(guardian("export").stdout.splitlines()[-1])
+    assert base64.b64decode(last["damaged"]).decode() == deep
+    assert guardian("show").exit_code == 0
+    settings = load(home / "guardian.yaml")
+    with closing(open_control_store(settings)) as store, store.read() as rows:
+        assert rows.audit.newest_at() is None
+
+
+def test_the_newest_entries_are_shown_whatever_the_head_row_says(guardian, home):
+    for seq in (10**9, 0):
+        damage(home, f"UPDATE control_head SET audit_seq = {seq}")
+        shown = json.loads(guardian("show", "--last", "2", "--json").stdout)
+        assert [entry["seq"] for entry in shown] == [3, 4]
+
+
+def test_a_checkpoint_file_that_is_gone_is_a_fault_unless_a_copy_is_named(guardian, home, tmp_path):
+    assert guardian("verify").exit_code == 0, "there is nothing yet to put into it"
+    note = guardian("checkpoint").stdout
+    done = guardian("verify")
+    path = home / "out" / "checkpoints.txt"
+    assert (done.exit_code, f"BAD  gone: the exported checkpoints, {path}, are not there" in done.stdout) == (
+        1,
+        True,
+    )
+    path.parent.mkdir()
+    path.write_text(note, encoding="utf-8")
+    assert guardian("verify").exit_code == 0
+    copy = path.rename(tmp_path / "copy.txt")
+    assert guardian("verify", "--checkpoint", str(copy)).exit_code == 0
+    with closing(open_control_store(load(home / "guardian.yaml"))) as store, store.write() as rows:
+        rows.checkpoints.mark_exported(f"file {path}", 4, utc_now())
+    damage(home, "DELETE FROM control_checkpoint WHERE size > 0")
+    assert guardian("verify").exit_code == 1
+    body = yaml.safe_load((home / "guardian.yaml").read_text(encoding="utf-8"))
+    del body["audit"]
+    (home / "guardian.yaml").write_text(yaml.safe_dump(body), encoding="utf-8")
+    assert guardian("verify").exit_code == 0, "none is configured"
+
+
+def test_that_the_epoch_file_was_not_compared_is_said(guardian, home):
+    assert "Not compared" not in guardian("verify").stderr
+    (file := database(home).with_name("control.db.epoch")).unlink()
+    assert f"Not compared: what control remembers in {file}" in guardian("verify").stderr
+
+
+@pytest.mark.parametrize("also", [{}, {"checkpoint_file": "cp.txt"}])
+def test_the_doctor_asks_for_the_topic_that_checkpoints_go_to(home, monkeypatch, also):
+    kept = {"checkpoint_topic": "audit", "checkpoint_file": None} | also
+    settings = load(home / "guardian.yaml", overrides={"audit": kept})
+    partitions = [None, 1]
+    monkeypatch.setattr("guardian.bus.admin.topic_partitions", lambda *_: partitions.pop(0))
+    with pytest.raises(ConfigurationError, match=r"checkpoint_topic: .* has no topic 'audit'; create it"):
+        checkpoints_checked(settings)
+    assert "go to topic 'audit'" in checkpoints_checked(settings)
 
 
 def test_an_export_that_breaks_off_leaves_the_file_as_it_was(guardian, tmp_path, monkeypatch):

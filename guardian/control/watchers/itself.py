@@ -68,6 +68,17 @@ def _matters(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
         ),
         ("The audit trail is signed again", "with all that came meanwhile"),
     )
+    kept_in = deps.kept_in()
+    yield _Matter(
+        "exports",
+        not kept_in,
+        (
+            "Checkpoints of the audit trail do not get out",
+            f"{kept_in}; until they do, whoever has the database can rewrite what came since the last one, and"
+            " nobody could prove it",
+        ),
+        ("Checkpoints of the audit trail get out again", "with all that came meanwhile"),
+    )
     yield from _clock(deps, now)
     keys = deps.tokens.keys
     yield _Matter(

@@ -99,6 +99,12 @@ class AuditRows:
         for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
             yield RawEntry(*row)
 
+    def newest(self, count: int) -> list[RawEntry]:
+        """The last `count` rows by their numbers, the newest last, whatever the head row says."""
+        wanted = select(audit.c.seq, StoredText(audit.c.record), StoredText(audit.c.hash))
+        found = self.connection.execute(wanted.order_by(audit.c.seq.desc()).limit(count)).all()
+        return [RawEntry(*row) for row in reversed(found)]
+
     def digest(self, seq: int) -> str:
         """The hash of one entry; empty where there is none."""
         wanted = select(StoredText(audit.c.hash)).where(audit.c.seq == seq)
@@ -110,7 +116,7 @@ class AuditRows:
         wanted = select(StoredText(audit.c.record)).order_by(audit.c.seq.desc()).limit(1)
         # what is damaged tells none: whoever verifies the trail hears of it
         with suppress(ValueError, LookupError, TypeError, OverflowError):
-            record = json.loads(self.connection.execute(wanted).scalar() or b"null")
+            record = stored_json(self.connection.execute(wanted).scalar())
             return datetime.fromisoformat(record["at"]).astimezone(UTC)
         return None
 
@@ -154,6 +160,15 @@ def canonical(value: Any) -> str:
     """
     _refuse_floats(value)
     return rfc8785.dumps(value).decode()
+
+
+def stored_json(text: bytes | None) -> Any:
+    """The JSON value of a stored text that may have been altered. Raises ValueError, also where it is nested more
+    deeply than can be read. A number in it may be infinite."""
+    try:
+        return json.loads(text or b"")
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _refuse_floats(value: Any) -> None:

@@ -4,15 +4,14 @@ The table's row 0 is no checkpoint, for nobody signs an empty trail: it is the w
 it says of the tree is believed only if the newest checkpoint's signed root confirms it.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select
 
-from guardian.store.control.audit import StoredText, canonical
+from guardian.store.control.audit import StoredText, canonical, stored_json
 from guardian.store.control.tables import checkpoint
 from guardian.store.inserts import upsert
 
@@ -81,10 +80,10 @@ class CheckpointRows:
         """What the notebook says; a fresh one when it is absent or cannot be read."""
         wanted = select(StoredText(checkpoint.c.note)).where(checkpoint.c.size == _NOTEBOOK)
         try:
-            raw: Any = json.loads(self.connection.execute(wanted).scalar_one_or_none() or b"")
+            raw = stored_json(self.connection.execute(wanted).scalar_one_or_none())
             exported = {str(sink): int(size) for sink, size in raw["exported"].items()}
             return Progress(int(raw["size"]), tuple(map(str, raw["frontier"])), exported)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return Progress()
 
     def mark_exported(self, sink: str, size: int, now: datetime) -> None:

@@ -221,6 +221,17 @@ def test_people_hear_that_the_epoch_file_cannot_be_written_and_when_it_can_while
     assert stage.deps.store.signed() == (1, "d1")
 
 
+def test_people_hear_that_checkpoints_do_not_get_out_and_when_they_do_again(stage):
+    trouble = ["file /mnt/checkpoints.txt: no such folder"]
+    stage.deps = replace(stage.deps, kept_in=lambda: trouble[-1])
+    for _ in range(2):
+        [(severity, text)] = told(stage, "exports")
+        assert (severity, text.startswith(trouble[0])) == ("high", True)
+    trouble.append("")
+    for _ in range(2):
+        assert [severity for severity, _ in told(stage, "exports")] == ["info", "high"]
+
+
 def test_people_hear_that_the_audit_trail_is_not_signed_and_when_it_is_again(stage):
     trouble = ["the audit trail is not signed again: entry 23 is missing"]
     stage.deps = replace(stage.deps, unsigned=lambda: trouble[-1])
