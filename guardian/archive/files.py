@@ -25,7 +25,12 @@ IN_MEMORY = 32 * 1024 * 1024
 _COLUMNS = frozenset(EVENTS.names), frozenset(LABELS.names)
 _ROW_GROUP = 65_536
 _PIECE = 4_096
-_NO_DAMAGE = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_OF_THE_READER = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_OF_THE_MOUNT = {
+    errno.EIO, errno.EREMOTEIO, errno.ETIMEDOUT, errno.ENOTCONN, errno.ECONNREFUSED, errno.ECONNRESET,
+    errno.ECONNABORTED, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH,
+}  # fmt: skip
+_NO_DAMAGE = frozenset(_OF_THE_READER | _OF_THE_MOUNT)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -136,7 +141,8 @@ def remove(path: Path) -> None:
 def reading(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a finished file. Raises ArchiveError if it is not one of ours, is damaged or may not be read.
 
-    FileNotFoundError passes: a compaction may have replaced the file since it was listed.
+    FileNotFoundError passes: a compaction may have replaced the file since it was listed. A stale handle of a
+    network mount, where an open file does not outlast its removal, is that too.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -148,6 +154,8 @@ def reading(path: Path) -> Iterator[pq.ParquetFile]:
         raise
     except (OSError, pa.ArrowException, ValueError) as error:  # ValueError: a name in the footer may be no UTF-8
         number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None)
+        if number == errno.ESTALE:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ESTALE), str(path)) from error
         if number in _NO_DAMAGE:
             raise _kept_away(path, number) from error
         why = str(error).partition("\n")[0][:200]
@@ -160,4 +168,6 @@ def reading(path: Path) -> Iterator[pq.ParquetFile]:
 def _kept_away(path: Path, number: int | None) -> ArchiveError:
     """A file that only may not be read is not damaged: the way out must not be to remove it."""
     why = os.strerror(number or 0)
-    return ArchiveError(f"archive: {path} cannot be read ({why}); check the reader's permissions and limits")
+    return ArchiveError(
+        f"archive: {path} cannot be read ({why}); check its disk or mount, and the reader's permissions and limits"
+    )

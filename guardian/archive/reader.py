@@ -122,7 +122,9 @@ class Archive:
                 return
             except FileNotFoundError:  # merged since we listed it: look again
                 if parquet_files(folder) == files:
-                    raise ArchiveError(f"archive: {folder} lists a file that is not there; remove it") from None
+                    raise ArchiveError(
+                        f"archive: {folder} lists a file that is not there; check its disk or mount"
+                    ) from None
 
     def past_calls(self, window: Window = Window()) -> Iterator[PastCall]:
         """The window's decisions as values, in the order of `batches`. What repeats is decoded and kept once."""

@@ -126,7 +126,9 @@ class ArchivedTimelines:
             except FileNotFoundError:  # merged since we listed it: look again
                 listed, files = files, parquet_files(folder)
                 if files == listed:
-                    raise ArchiveError(f"archive: {folder} lists a file that is not there; remove it") from None
+                    raise ArchiveError(
+                        f"archive: {folder} lists a file that is not there; check its disk or mount"
+                    ) from None
 
 
 def _rows_of(

@@ -25,7 +25,9 @@ def read_words(root: Path) -> pa.Table:
             return pa.concat_tables(map(_words, files))
         except FileNotFoundError:  # merged since we listed it: look again
             if parquet_files(folder) == files:
-                raise ArchiveError(f"archive: {folder} lists a file that is not there; remove it") from None
+                raise ArchiveError(
+                    f"archive: {folder} lists a file that is not there; check its disk or mount"
+                ) from None
     return LABELS.empty_table()
 
 

@@ -34,11 +34,22 @@ def archive_counts(archive: Archive) -> dict[str, int]:
 
 
 def tidy_archive(settings: Settings, update: Update) -> Tidied:
-    """Merge files and forget old days now; `update` is told how many files are merged so far."""
+    """Merge files and forget old days now; `update` is told how many files are merged so far.
+
+    Raises ArchiveError where the folder is not the archive of the monitor's database, if there is one: another's
+    days may be kept for longer.
+    """
     root, done = open_archive(settings).root, Tidied()
+    _check_own(settings)
     for done in tidying(root, now=utc_now(), keep=timedelta(days=settings.archive.keep_days)):
         update(done.merged, None)
     return done
+
+
+def _check_own(settings: Settings) -> None:
+    if is_there(settings, settings.store.monitor):
+        with closing(open_monitor_store(settings)) as kept:
+            check_settled(archive_root(settings), kept.spool)
 
 
 def adopt_archive(settings: Settings) -> Path:
@@ -110,9 +121,7 @@ def import_history(settings: Settings, consumer: Consumer, update: Update) -> Im
     without ids where it is read from the same file or topic. Raises ArchiveError where the folder is not the
     archive of the monitor's database, if there is one.
     """
-    if is_there(settings, settings.store.monitor):
-        with closing(open_monitor_store(settings)) as kept:
-            check_settled(archive_root(settings), kept.spool)
+    _check_own(settings)
     key = SecretFiles.of(settings).load_fingerprint_key()
     judge = open_judge(settings, fingerprint_key=key)
     pipeline = open_pipeline(

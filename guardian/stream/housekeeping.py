@@ -54,12 +54,14 @@ class Housekeeping:
                 _log.warning("housekeeping put off", error=str(error))
 
     def tidy(self, *, rest: Rest = time.sleep) -> None:
-        """One round."""
+        """One round. What is old goes also where something cannot be learnt; then that is raised."""
         now = self._clock()
-        learned = self._store.baselines.publish(
-            now, idle=self._idle, learn=self._learn, watch=self._watch, rest=rest
-        )
-        gone = self._store.prune(self._sure(now), self._retention, rest=rest)
+        try:
+            learned = self._store.baselines.publish(
+                now, idle=self._idle, learn=self._learn, watch=self._watch, rest=rest
+            )
+        finally:
+            gone = self._store.prune(self._sure(now), self._retention, rest=rest)
         if any(learned.values()) or any(gone.values()):
             _log.info("tidied", learned=learned, forgotten={name: n for name, n in gone.items() if n})
         self._on_tidied()

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import random
@@ -554,6 +555,44 @@ def test_no_memory_for_a_file_is_no_damage_to_it(tmp_path, rows, verdict, monkey
         calls(tmp_path)
 
 
+class Troubled:
+    """Opens a file only after it has failed so often; `merged`: and it was merged meanwhile."""
+
+    def __init__(self, number, times, *, merged=False):
+        self.number, self.times, self.merged, self.opens = number, times, merged, pq.ParquetFile
+
+    def __call__(self, path, **options):
+        self.times -= 1
+        if self.times < 0:
+            return self.opens(path, **options)
+        if self.merged:
+            path.rename(path.with_name(f"merged-{path.name}"))
+        raise OSError(self.number, os.strerror(self.number), str(path))
+
+
+@pytest.mark.parametrize("look", [calls, lambda root: Archive(root).labels()])
+def test_a_file_whose_handle_went_stale_is_looked_for_anew(tmp_path, rows, verdict, monkeypatch, look):
+    write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+    write_labels(tmp_path, "a", [said(1, 12)])
+    whole = look(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(pq, "ParquetFile", Troubled(errno.ESTALE, 1, merged=True))
+        assert look(tmp_path) == whole != []
+    monkeypatch.setattr(pq, "ParquetFile", Troubled(errno.ESTALE, 9))
+    with pytest.raises(ArchiveError, match=r"lists a file that is not there; check its disk or mount$"):
+        look(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EREMOTEIO])
+def test_a_mount_that_is_away_is_no_damage_to_a_file(tmp_path, rows, verdict, monkeypatch, number):
+    write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+    monkeypatch.setattr(pq, "ParquetFile", Troubled(number, 1))
+    with pytest.raises(ArchiveError, match=r"a\.parquet cannot be read .*; check its disk or mount") as told:
+        calls(tmp_path)
+    assert "remove" not in str(told.value)
+    assert calls(tmp_path)
+
+
 @contextmanager
 def as_somebody_else(folder):
     """With no rights on what lies in the folder but to reach it, also where root runs the tests."""
@@ -589,7 +628,7 @@ def test_what_may_not_be_read_is_not_taken_for_empty_nor_for_damaged(rows, verdi
         with as_somebody_else(root), pytest.raises(ArchiveError) as told:
             look(root)
         (root / kept).chmod(0o755)
-    why = "cannot be read (Permission denied); check the reader's permissions and limits"
+    why = "cannot be read (Permission denied); check its disk or mount, and the reader's permissions and limits"
     assert str(told.value) == f"archive: {root / kept} {why}"
 
 

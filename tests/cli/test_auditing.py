@@ -114,6 +114,7 @@ def test_the_first_bad_entry_is_named_also_where_older_keys_were_retired(guardia
     old = SigningKeys(home / "keys" / "signing.jwks.json").current().signing.kid
     tokens.rotate(settings)
     tokens.retire(settings, str(old))
+    assert guardian("checkpoint").exit_code == 0
     (home / "out").mkdir()
     (home / "out" / "checkpoints.txt").write_text(guardian("checkpoint").stdout, encoding="utf-8")
     done = guardian("verify")

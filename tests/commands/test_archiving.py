@@ -86,6 +86,20 @@ def test_history_does_not_say_which_act_the_monitor_counted_as_the_log_may_lack_
     }
 
 
+@pytest.mark.parametrize("settled", [False, True])
+def test_in_another_databases_archive_compacting_finds_no_day_too_old(home, settled):
+    with closing(open_monitor_store(load(home), makes=True)) as store:
+        if settled:
+            settle_archive(home.parent / "data/own", store.spool)
+    day = home.parent / "data/archive/events/date=2020-01-01/tenant=acme/one.parquet"
+    day.parent.mkdir(parents=True)
+    day.touch()
+    told = CliRunner().invoke(app, ["archive", "compact", "-c", str(home)])
+    assert day.exists() is settled
+    assert ("it is not the archive of this monitor's database" in str(told.exception)) is settled
+    assert (told.exit_code != 0) is settled
+
+
 def test_history_goes_into_the_archive_of_the_monitors_database_and_into_no_other_folder(home, tmp_path):
     """As where a disk is not mounted: there it would be covered by the archive, and nobody would see it."""
     log, root = tmp_path / "log.jsonl", home.parent / "data/archive"

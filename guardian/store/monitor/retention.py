@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,6 +25,7 @@ from sqlalchemy import (
 )
 
 from guardian.domain.session import SessionState, Stage
+from guardian.errors import StoreError
 from guardian.store.engine import writing
 from guardian.store.inserts import Row
 from guardian.store.monitor.outbox import RANKS
@@ -63,7 +65,8 @@ class Retention:
 def prune(
     engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000, rest: Rest = time.sleep
 ) -> dict[str, int]:
-    """Delete what is old, at most `limit` rows in one transaction. Returns how many rows went, by table.
+    """Delete what is old, at most `limit` rows in one transaction. Returns how many rows went, by table. Where one
+    table's cannot go, those of the others do; then the first error is raised.
 
     Parked deliveries stay. An envelope stays until its session is forgotten. The delivery of a dead letter that
     was never sent (because nobody reads its file any more) goes after the letter itself.
@@ -88,12 +91,20 @@ def prune(
         baselines: baselines.c.published_at < now - keep.baselines,
         envelopes: and_(envelopes.c.at < now - keep.sessions, ~has_session),
     }
-    gone = {
-        "sessions": in_turn(lambda: _forget_sessions(engine, now - keep.sessions, now, limit), limit, rest),
-        "dead_letters": in_turn(lambda: _forget_letters(engine, now, limit), 1, rest),
+    lots: dict[Table, tuple[Callable[[], int], int]] = {
+        sessions: (lambda: _forget_sessions(engine, now - keep.sessions, now, limit), limit),
+        dead_letters: (lambda: _forget_letters(engine, now, limit), 1),
     }
-    for table, old in rules.items():
-        gone[table.name] = in_turn(partial(_forget, engine, table, old, limit), limit, rest)
+    lots |= {table: (partial(_forget, engine, table, old, limit), limit) for table, old in rules.items()}
+    gone: dict[str, int] = {}
+    failed: list[StoreError] = []
+    for table, (lot, most) in lots.items():
+        try:
+            gone[table.name] = in_turn(lot, most, rest)
+        except StoreError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return gone
 
 
@@ -127,7 +138,10 @@ def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int
         rows = connection.execute(old.with_for_update()).all()
         for tenant, session, state in rows:
             key = {"k_tenant": tenant, "k_session": session}
-            kept = _bare(json.loads(state))
+            try:
+                kept = _bare(json.loads(state))
+            except ValueError as error:
+                raise StoreError(f"store: what is kept of session {session!r} of {tenant!r} is damaged") from error
             if kept is None:
                 going.append(key)
             else:
