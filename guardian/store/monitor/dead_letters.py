@@ -1,7 +1,14 @@
-"""Dead letters: records that could not be read, sealed at rest and forgotten after their time to live."""
+"""Dead letters: records that could not be read, sealed at rest and forgotten after their time to live.
 
+A record may have many letters. Of those that were kept in one transaction, and so have one `at`, the first keeps
+the sealed value for all.
+"""
+
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, false, func, or_, select, update
@@ -15,12 +22,15 @@ from guardian.store.monitor.keys import chunks, headers_of, headers_text
 from guardian.store.monitor.tables import dead_letters, outbox
 from guardian.store.monitor.values import ListedLetter, StoredDeadLetter
 
+_Offset: TypeAlias = tuple[str, int, int]
+
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 _MAX_NAME = 512
 _MAX_REASON = 2000
 _LISTED = [dead_letters.c[name] for name in ListedLetter.__dataclass_fields__ if name != "reason"] + [
     func.substr(dead_letters.c.reason, 1, _MAX_REASON).label("reason")
 ]
+_KEPT = dead_letters.alias("kept")
 
 
 def insert_dead_letters(
@@ -31,17 +41,28 @@ def insert_dead_letters(
     now: datetime,
     expires_at: datetime,
 ) -> list[str]:
-    """Keep them; a letter that is kept already stays as it is. Returns their ids.
+    """Keep them; a letter that is kept already stays as it is, and so does what it keeps. Returns their ids.
 
     What is said of a record is made fit for any database; the sealed record itself is untouched. One that lies
     sealed already, and cannot be opened here, stays so: who has its key can send it again.
     """
+    ids = [_id(letter) for letter in letters]
+    known = _known(connection, ids)
+    fresh: dict[str, DeadLetter] = {}
+    seals: dict[_Offset, set[bytes | None]] = defaultdict(set)
+    for id_, letter in zip(ids, letters, strict=True):
+        if id_ not in known:
+            fresh.setdefault(id_, letter)
+            seals[_offset(letter)].add(letter.sealed)
+    kept: set[_Offset] = set()
     rows = []
-    for letter in letters:
-        record = letter.record
+    for id_, letter in fresh.items():
+        record, offset = letter.record, _offset(letter)
+        kept_for_it = offset in kept and len(seals[offset]) == 1
+        kept.add(offset)
         rows.append(
             {
-                "id": _id(letter),
+                "id": id_,
                 "topic": record.topic,
                 "partition": record.partition,
                 "offset": record.offset,
@@ -52,14 +73,14 @@ def insert_dead_letters(
                 "gateway": _text(letter.gateway)[:_MAX_NAME],
                 "record_key": record.key,
                 "headers": headers_text(record.headers),
-                "sealed": letter.sealed or seal(record.value),
+                "sealed": b"" if kept_for_it else letter.sealed or seal(record.value),
                 "timestamp": record.timestamp,
                 "at": now,
                 "expires_at": expires_at,
             }
         )
     insert_new(connection, dead_letters, rows)
-    return [str(row["id"]) for row in rows]
+    return ids
 
 
 def set_letters_aside(connection: Connection, place: Place, now: datetime) -> None:
@@ -80,12 +101,33 @@ def letter_of(ref: ColumnElement[str], topics: Iterable[str]) -> ColumnElement[b
 
 
 def dead_letters_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, StoredDeadLetter]:
-    """The letters with these ids that are still kept."""
+    """The letters with these ids that are still kept. The value of one record is in memory once."""
     found: dict[str, StoredDeadLetter] = {}
     for part in chunks(ids):
         for row in connection.execute(select(dead_letters).where(dead_letters.c.id.in_(part))).mappings():
             found[row["id"]] = _letter(row)
+    values: dict[tuple[object, ...], bytes] = {}
+    for id_, letter in found.items():
+        if not letter.sealed:
+            record = letter.topic, letter.partition, letter.offset, letter.at
+            if record not in values:
+                same = zip((_KEPT.c.topic, _KEPT.c.partition, _KEPT.c.offset, _KEPT.c.at), record, strict=True)
+                query = select(_KEPT.c.sealed).where(*(column == value for column, value in same))
+                value = connection.execute(query.where(func.length(_KEPT.c.sealed) > 0).limit(1)).scalar()
+                values[record] = bytes(value or b"")
+            found[id_] = replace(letter, sealed=values[record])
     return found
+
+
+def sealed_sizes(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
+    """How many bytes the sealed value of each of these letters has, wherever it is kept."""
+    same = [_KEPT.c[name] == dead_letters.c[name] for name in ("topic", "partition", "offset", "at")]
+    query = select(dead_letters.c.id, func.max(func.length(_KEPT.c.sealed))).join(_KEPT, and_(*same))
+    sizes: dict[str, int] = {}
+    for part in chunks(ids):
+        found = connection.execute(query.where(dead_letters.c.id.in_(part)).group_by(dead_letters.c.id))
+        sizes.update((id_, size) for id_, size in found)
+    return sizes
 
 
 class DeadLetters:
@@ -135,6 +177,17 @@ class DeadLetters:
         """Note that it was sent back to its topic."""
         with writing(self._engine) as connection:
             connection.execute(update(dead_letters).where(dead_letters.c.id == letter_id).values(redriven_at=now))
+
+
+def _known(connection: Connection, ids: Iterable[str]) -> set[str]:
+    known: set[str] = set()
+    for part in chunks(ids):
+        known.update(connection.execute(select(dead_letters.c.id).where(dead_letters.c.id.in_(part))).scalars())
+    return known
+
+
+def _offset(letter: DeadLetter) -> _Offset:
+    return letter.record.topic, letter.record.partition, letter.record.offset
 
 
 def _id(letter: DeadLetter) -> str:

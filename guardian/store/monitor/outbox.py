@@ -24,9 +24,9 @@ from sqlalchemy import (
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.store.engine import reading, writing
 from guardian.store.inserts import insert_new
-from guardian.store.monitor.dead_letters import dead_letters_by_id, letter_of
+from guardian.store.monitor.dead_letters import dead_letters_by_id, letter_of, sealed_sizes
 from guardian.store.monitor.keys import chunks
-from guardian.store.monitor.tables import dead_letters, findings, outbox
+from guardian.store.monitor.tables import findings, outbox
 from guardian.store.monitor.values import OutboxItem, StoredDeadLetter
 
 _Kind = Literal["finding", "dead_letter"]
@@ -261,10 +261,7 @@ def _item(row: RowMapping, bodies: Mapping[str, str], letters: Mapping[str, Stor
 
 def _as_memory_takes(connection: Connection, rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
     """The first of these up to `_BYTES_AT_ONCE` of sealed records, and one more: it may be so large itself."""
-    sizes: dict[str, int] = {}
-    for part in chunks(_refs(rows, "dead_letter")):
-        query = select(dead_letters.c.id, func.length(dead_letters.c.sealed)).where(dead_letters.c.id.in_(part))
-        sizes.update((ref, size) for ref, size in connection.execute(query))
+    sizes = sealed_sizes(connection, _refs(rows, "dead_letter"))
     before = accumulate((sizes.get(row["ref"], 0) for row in rows), initial=0)
     return [row for row, size in zip(rows, before, strict=False) if size < _BYTES_AT_ONCE]
 

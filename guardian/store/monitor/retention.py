@@ -116,10 +116,13 @@ def _forget(engine: Engine, table: Table, old: ColumnElement[bool], limit: int) 
 
 
 def _forget_letters(engine: Engine, now: datetime, limit: int) -> int:
-    """Some, and never many bytes: SQLite frees a large one page by page, and nobody else writes meanwhile."""
+    """Some, and never many bytes: SQLite frees a large one page by page, and nobody else writes meanwhile. Those
+    whose value another one keeps go before it."""
     old = select(dead_letters.c.id, func.length(dead_letters.c.sealed)).where(dead_letters.c.expires_at < now)
     with writing(engine) as connection:
-        rows = connection.execute(old.order_by(dead_letters.c.expires_at).limit(limit)).all()
+        rows = connection.execute(
+            old.order_by(dead_letters.c.expires_at, func.length(dead_letters.c.sealed) > 0).limit(limit)
+        ).all()
         before = accumulate((size for _, size in rows), initial=0)
         going = [{"k_id": row[0]} for row, size in zip(rows, before, strict=False) if size < _BYTES_AT_ONCE]
         if going:

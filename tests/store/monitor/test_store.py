@@ -36,10 +36,10 @@ from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import outbox, retention
 from guardian.store.monitor.baselines import SNAPSHOTS_KEPT
 from guardian.store.monitor.envelopes import Heard
-from guardian.store.monitor.retention import Retention, prune
+from guardian.store.monitor.retention import Retention, _forget_letters, prune
 from guardian.store.monitor.sessions import BARE, TO_LEARN
 from guardian.store.monitor.store import MonitorStore
-from guardian.store.monitor.tables import baselines, findings, metadata, sessions
+from guardian.store.monitor.tables import baselines, dead_letters, findings, metadata, sessions
 from guardian.store.monitor.values import Conflict
 from guardian.store.schema import MONITOR
 from guardian.store.turns import in_turn
@@ -269,6 +269,57 @@ def test_each_decision_of_a_record_has_a_dead_letter_of_its_own(store):
     Member(store, "m").claim(P0).commit(Judgement(dead_letters=letters), 1)
     assert {kept.id: kept.session_id for kept in store.dead_letters.list()} == {"t/0/0": "s1", "t/0/0/1": "s2"}
     assert store.outbox.depth() == 2
+
+
+def sealed_bytes(engine):
+    with reading(engine) as connection:
+        return connection.execute(select(func.sum(func.length(dead_letters.c.sealed)))).scalar()
+
+
+def test_a_record_with_many_letters_is_sealed_and_kept_once_and_any_of_them_has_it(store, engine, monkeypatch):
+    sealings = []
+    monkeypatch.setattr(store, "_seal", lambda value: sealings.append(value) or seal(value))
+    letters = tuple(replace(letter(), entry=n) for n in range(16))
+    other = letter(1, b"another")
+    member = Member(store, "m").claim(P0)
+    member.commit(Judgement(dead_letters=(*letters[:3], other, *letters[3:])), 2)
+    assert sorted(sealings) == [b"\x00secret", b"another"]
+    assert sealed_bytes(engine) == len(seal(b"\x00secret")) + len(seal(b"another"))
+    for each in store.dead_letters.list():
+        found = store.dead_letters.get([each.id])[each.id].sealed
+        assert found == seal(b"another" if each.offset else b"\x00secret")
+    [one, two] = store.dead_letters.get(["t/0/0/3", "t/0/0/15"]).values()
+    assert one.sealed is two.sealed
+    handed = [item.dead_letter for item in store.outbox.due(NOW, limit=50)]
+    assert len(handed) == 17
+    assert all(each.sealed for each in handed)
+
+
+def test_letters_of_a_record_that_come_later_keep_it_themselves(store, engine):
+    member = Member(store, "m").claim(P0)
+    member.commit(Judgement(dead_letters=(letter(),)), 1)
+    later = {"now": NOW + timedelta(days=10), "positions": {}, "base": {}, "versions": {}, "member": ""}
+    store.commit(Judgement(dead_letters=tuple(replace(letter(), entry=n) for n in range(3))), **later)
+    assert sealed_bytes(engine) == 2 * len(seal(b"\x00secret"))
+    store.prune(NOW + timedelta(days=15), Retention(), rest=lambda _: None)
+    assert {each.id for each in store.dead_letters.list()} == {"t/0/0/1", "t/0/0/2"}
+    for id_, each in store.dead_letters.get(["t/0/0/1", "t/0/0/2"]).items():
+        assert each.sealed == seal(b"\x00secret"), id_
+
+
+def test_letters_of_a_record_that_lies_sealed_in_two_ways_keep_what_they_have(store):
+    ways = [replace(letter(), entry=n, sealed=way) for n, way in enumerate((b"old key", None, b"old key"))]
+    Member(store, "m").claim(P0).commit(Judgement(dead_letters=tuple(ways)), 1)
+    found = store.dead_letters.get(["t/0/0", "t/0/0/1", "t/0/0/2"])
+    assert [each.sealed for each in found.values()] == [b"old key", seal(b"\x00secret"), b"old key"]
+
+
+def test_a_letter_goes_before_the_one_that_keeps_its_value(store, engine):
+    letters = tuple(replace(letter(), entry=n) for n in range(3))
+    Member(store, "m").claim(P0).commit(Judgement(dead_letters=letters), 1)
+    later = NOW + timedelta(days=15)
+    _forget_letters(engine, later, 2)
+    assert [each.id for each in store.dead_letters.list()] == ["t/0/0"]
 
 
 def test_dead_letters_are_listed_page_by_page_in_short_without_their_records(store):
