@@ -37,6 +37,8 @@ def _spoken_to_over_http(url: str) -> str:
         raise ValueError("the address has a port that is no number up to 65535") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError("the address must begin with http:// or https:// and name a host")
+    if "@" in parts.netloc:
+        raise ValueError("the address must not hold a user or a password: it is shown where it is named")
     if parts.query or parts.fragment:
         raise ValueError("the address must not contain ? or #: paths are added at its end")
     try:

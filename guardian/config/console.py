@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, StringConstraints, model_validator
 from guardian.config.base import PersonName, Seconds, Section, TenantOrEvery
 from guardian.wire.principal import PersonRole
 
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
 
 class OidcSection(Section):

@@ -414,6 +414,21 @@ def test_a_wrong_secret_is_not_told_in_the_refusal(write) -> None:
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize("at", ["control: {url: %s}", "control: {public_url: %s}", "advice: {url: %s}"])
+@pytest.mark.parametrize("user", ["guardian:hunter2", "hunter2", "guardian:hunter2%40", ":hunter2"])
+def test_an_address_that_is_shown_holds_no_password(write, at, user) -> None:
+    said = refusal(write(at % f"'http://{user}@control:8731'"))
+    assert "url: the address must not hold a user or a password" in said
+    assert "hunter2" not in said
+
+
+def test_a_providers_address_that_is_shown_holds_no_password(write) -> None:
+    people = "{people: {ann: {role: responder, tenants: [acme], sub: s}}, oidc: {issuer: %s, client_id: g}}"
+    said = refusal(write(f"console: {people % 'https://g:hunter2@idp.example'}"))
+    assert "console.oidc.issuer" in said
+    assert "hunter2" not in said
+
+
 def test_paths_start_at_the_file_that_names_them(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("keys: {directory: secrets}\nmodel: {path: /abs/model}")
     monkeypatch.chdir("/")
