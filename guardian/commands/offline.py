@@ -3,12 +3,13 @@
 import json
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,7 +25,7 @@ from guardian.domain.batch import Judgement
 from guardian.domain.finding import Finding
 from guardian.domain.identity import SessionKey
 from guardian.domain.record import Record
-from guardian.errors import DecodeError
+from guardian.errors import DecodeError, StoreError
 from guardian.pipeline.judging import Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
@@ -233,15 +234,25 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
 
 @contextmanager
 def scratch_store() -> Iterator[MonitorStore]:
-    """A monitor's store that is thrown away, with the dead letters in it: the log itself still has the bytes."""
-    with tempfile.TemporaryDirectory(prefix="guardian-scratch-") as folder:
+    """A monitor's store that is thrown away, with the dead letters in it: the log itself still has the bytes.
+
+    It grows with the log, in the folder for temporary files. Raises StoreError, which says what that takes.
+    """
+    need = "name by TMPDIR a folder with room for what is read: some 0.3 kB for each decision"
+    try:
+        folder = tempfile.mkdtemp(prefix="guardian-scratch-")
+    except OSError as error:
+        raise StoreError(f"store: no temporary folder can be made ({error}); {need}") from error
+    try:
         store = MonitorStore(
             open_engine(f"sqlite:///{folder}/monitor.db"), seal=lambda _: b"", hear=lambda state, _: state
         )
-        try:
+        with closing(store):
             yield store
-        finally:
-            store.close()
+    except StoreError as error:
+        raise StoreError(f"{error}; it lies in {folder}: {need}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def judge_all(

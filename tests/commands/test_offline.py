@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from guardian.commands.detecting import detect
-from guardian.commands.offline import batches, replay_file, score_file
+from guardian.commands.offline import batches, replay_file, score_file, scratch_store
 from guardian.config import load
+from guardian.errors import StoreError
 
 LEXICAL = {"model": {"engine": "lexical"}, "monitor": {"batch": 2}}
 
@@ -58,3 +59,15 @@ def test_whoever_scores_replays_or_asks_for_the_format_sees_the_end(tmp_path: Pa
     told.clear()
     replay_file(settings, log, lambda *far: told.append(far))
     assert told[-1] == (log.stat().st_size,) * 2
+
+
+def test_where_there_is_no_room_for_what_is_read_the_way_out_is_told(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "away"))
+    wanted = "name by TMPDIR a folder with room for what is read: some 0.3 kB for each decision"
+    with pytest.raises(StoreError, match=f"away/guardian-scratch-.*; {wanted}"), scratch_store():
+        pass
+    (tmp_path / "away").mkdir()
+    full = pytest.raises(StoreError, match=f"is full; it lies in {tmp_path}/away/guardian-.*: {wanted}")
+    with full, scratch_store():
+        raise StoreError("store: the disk is full")
+    assert not list((tmp_path / "away").iterdir())
