@@ -232,5 +232,5 @@ def _public_keys(settings: Settings | None, files: Sequence[Path]) -> tuple[Note
 def _reading(settings: Settings) -> Iterator[ControlRows]:
     """One unchanging view; nothing is migrated, and no epoch begun, by looking."""
     url = control_url(settings, makes=False)
-    with closing(ControlStore(open_engine(url), None, utc_now)) as store, store.read() as rows:
+    with closing(ControlStore(open_engine(url, reads=True), None, utc_now)) as store, store.read() as rows:
         yield rows

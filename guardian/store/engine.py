@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
@@ -59,10 +60,11 @@ _GRANTS = (
 )
 
 
-def open_engine(url: str, *, tidied: bool = False) -> Engine:
+def open_engine(url: str, *, tidied: bool = False, reads: bool = False) -> Engine:
     """Open (and for SQLite create) the database at `url` and prove that it answers.
 
     With `tidied` the caller calls `tidy` now and then: commits rarely have to checkpoint SQLite's log themselves.
+    Who only `reads` needs no right to write a SQLite file, as for a copy that is kept as evidence.
 
     A SQLite file's folder is created, and the file is readable by its owner only. Raises ConfigurationError when
     the URL is not understood or its driver is not installed, StoreError when the path cannot be written, the
@@ -70,7 +72,8 @@ def open_engine(url: str, *, tidied: bool = False) -> Engine:
     """
     target = _parsed(url)
     try:
-        engine = _sqlite(target, tidied=tidied) if target.get_backend_name() == "sqlite" else _server(target)
+        lite = target.get_backend_name() == "sqlite"
+        engine = _sqlite(target, tidied=tidied, reads=reads) if lite else _server(target)
         with engine.connect().execution_options(guardian_reads=True) as connection:
             connection.execute(text("SELECT 1"))
             if engine.dialect.name == "postgresql":
@@ -158,14 +161,21 @@ def _parsed(url: str) -> URL:
     )
 
 
-def _sqlite(target: URL, *, tidied: bool) -> Engine:
+def _sqlite(target: URL, *, tidied: bool, reads: bool) -> Engine:
     path = target.database
-    connect_args = {"timeout": _BUSY_MS / 1000, "check_same_thread": False}
-    if path in (None, "", ":memory:"):
+    kept = False
+    connect_args: dict[str, Any] = {"timeout": _BUSY_MS / 1000, "check_same_thread": False}
+    if path is None or path in ("", ":memory:"):
         # One shared connection: fine for a single thread, which is all that an in-memory store is for.
         engine = create_engine(target, poolclass=StaticPool, connect_args=connect_args)
+    elif reads and not (os.access(path, os.W_OK) and os.access(Path(path).parent, os.W_OK)):
+        # SQLite's own files beside it cannot be made: without them nobody writes there either
+        still = "" if os.path.exists(f"{path}-wal") else "&immutable=1"
+        uri = f"file:{quote(os.path.abspath(path))}?mode=ro{still}"
+        engine = create_engine(target, creator=lambda: sqlite3.connect(uri, uri=True, **connect_args))
+        kept = True
     else:
-        file = Path(str(path))
+        file = Path(path)
         make_folder(file.parent)
         make_file(file, mode=0o600)
         if not os.access(file, os.W_OK):  # found out now, and not by the first transaction that writes
@@ -181,8 +191,7 @@ def _sqlite(target: URL, *, tidied: bool) -> Engine:
         cursor = connection.cursor()
         for pragma in (
             f"busy_timeout={_BUSY_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
+            *(() if kept else ("journal_mode=WAL", "synchronous=FULL")),
             "foreign_keys=ON",
             "temp_store=MEMORY",
             *((f"wal_autocheckpoint={_WAL_PAGES}",) if tidied else ()),

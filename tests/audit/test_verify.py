@@ -5,7 +5,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from guardian.audit.checkpoint import Checkpoint, write
 from guardian.audit.files import append_note
 from guardian.audit.note import note_keys, sign
+from guardian.audit.verify import verify_trail
 from guardian.errors import ConfigurationError, StoreError
 from guardian.keys.signing import SigningKeys
+from guardian.store.control.store import ControlStore
+from guardian.store.engine import open_engine
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 _EPOCH = '{"action":"beginEpoch","seq":4,"epoch":%s}'
@@ -32,6 +35,39 @@ def test_a_trail_that_nobody_touched_holds(signed):
     assert report.ok
     assert (report.entries, report.epoch, report.stored, report.given) == (11, 1, 2, 2)
     assert report.first_bad is None
+
+
+@contextmanager
+def as_somebody_else():
+    """With few rights, also where root runs the tests."""
+    me = os.getuid()
+    other = me or 65534
+    os.setresuid(other, other, me)
+    try:
+        yield
+    finally:
+        os.setresuid(me, me, me)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_who_verifies_needs_no_right_to_write(signed, live):
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as left:
+        there = signed.copy_to(Path(folder) / "a copy")
+        if live:
+            running = left.enter_context(closing(there.open()))
+            with running.write() as rows:
+                rows.audit.append({"action": "revoke"})
+        held = sorted(there.folder.iterdir())
+        for each in held:
+            each.chmod(0o444)
+        Path(folder).chmod(0o755)
+        there.folder.chmod(0o555)
+        with as_somebody_else():
+            engine = open_engine(f"sqlite:///{there.database}", reads=True)
+            with closing(ControlStore(engine, None, lambda: NOW)) as store, store.read() as rows:
+                report = verify_trail(rows.audit.raw(), rows.audit.end())
+        there.folder.chmod(0o755)
+        assert (report.ok, report.entries, sorted(there.folder.iterdir())) == (True, 11 + live, held)
 
 
 def test_an_empty_trail_holds(trail):
