@@ -81,6 +81,7 @@ class Control:
             metrics=metrics,
             now=utc_now,
             fallback=LogChannel,
+            beside_slack=slack is not None,
         )
         self._checkpoints = open_checkpoints(settings, self.store, keys, metrics=metrics)
         self._deps = ControlDeps(

@@ -7,11 +7,17 @@ from datetime import datetime
 from guardian.alerting.outbox import AlertRow, AlertWorker
 from guardian.alerting.port import AlertChannel
 from guardian.store.control.store import ControlStore
-from guardian.telemetry import Metrics
+from guardian.telemetry import Metrics, logger
+
+_log = logger("control")
 
 
 class AlertQueues:
-    """Delivers to every channel. `fallback` makes what a channel's worker turns to; `now` is aware UTC."""
+    """Delivers to every channel. `fallback` makes what a channel's worker turns to; `now` is aware UTC.
+
+    With `beside_slack` cases go to Slack. Where that is all there is, what still waits for channels that are there
+    no more goes to a fall-back. Where it is not, what Slack has not shown goes to every channel.
+    """
 
     def __init__(
         self,
@@ -21,10 +27,13 @@ class AlertQueues:
         metrics: Metrics,
         now: Callable[[], datetime],
         fallback: Callable[[], AlertChannel],
+        beside_slack: bool = False,
     ) -> None:
-        self._store, self._now = store, now
+        self._store, self._now, self._beside_slack = store, now, beside_slack
         named = {channel.name: channel for channel in channels}  # what stands in for Slack may be there by itself
-        self._names = list(named)
+        self._names, self._instead = list(named), fallback()
+        if not named:
+            named = {self._instead.name: self._instead}
         self._workers = [
             AlertWorker(
                 ControlAlertOutbox(store, channel.name), channel, metrics=metrics, now=now, fallback=fallback()
@@ -34,7 +43,13 @@ class AlertQueues:
 
     def start(self) -> None:
         with self._store.write() as rows:
-            rows.alerts.deliver_to(self._names, self._now())
+            moved = rows.alerts.deliver_to(self._names, self._now(), instead=self._instead.name)
+            left = [] if self._beside_slack else rows.feeds.left()
+            rows.alerts.queue(left, self._now())
+        if moved:
+            _log.warning("alerts_moved", count=moved, to=self._names or [self._instead.name])
+        if left:
+            _log.warning("alerts_taken_over_from_slack", count=len(left), to=self._names)
         for worker in self._workers:
             worker.start()
 

@@ -37,7 +37,7 @@ class Queue(ControlAlertOutbox):
 
     def deliver_to(self, *channels: str) -> None:
         with self.store.write() as rows:
-            rows.alerts.deliver_to(channels, START)
+            rows.alerts.deliver_to(channels, START, instead="log")
 
     def put(self, id: str, payload: str, now: datetime) -> None:
         with self.store.write() as rows:
@@ -531,9 +531,36 @@ def test_an_alert_is_queued_for_the_channels_that_there_are_and_for_none_where_s
     outbox.deliver_to()
     put(outbox, make_alert(3), time)
     with outbox.store.read() as rows:
-        assert [rows.alerts.depth(each) for each in ("siem", "pager", UNNAMED)] == [0, 0, 0]
-        assert [each.state for each in rows.connection.execute(select(delivery))] == ["moved"] * 3
+        assert [rows.alerts.depth(each) for each in ("siem", "pager", UNNAMED, "log")] == [0, 0, 0, 2]
     assert outbox.kept(row, "siem").next_at == time.now()
+    outbox.deliver_to()
+    with outbox.store.read() as rows:
+        assert rows.alerts.depth("log") == 2, "they wait there still"
+
+
+def test_what_waits_when_slack_is_left_alone_goes_to_the_log_and_what_was_refused_stays_listed(
+    outbox, metrics, make_alert, time
+) -> None:
+    outbox.deliver_to("siem")
+    waits, refused = [put(outbox, make_alert(n), time) for n in (1, 2)]
+    gone = ControlAlertOutbox(outbox.store, "siem")
+    gone.claim(time.now())
+    second = gone.claim(time.now())
+    gone.parked(second.id, "HTTP 401")
+    log = Full("log", most=1)
+    more = {"metrics": metrics, "now": time.now, "fallback": lambda: log}
+    queues = AlertQueues(outbox.store, [], **more, beside_slack=True)
+    with capture_logs() as lines:
+        queues.start()
+    assert log.full.wait(10)
+    queues.stop()
+    put(outbox, make_alert(3), time)
+    assert log.taken == [waits]
+    assert {"event": "alerts_moved", "count": 2, "to": ["log"], "log_level": "warning"} in lines
+    with outbox.store.read() as rows:
+        assert [(each.channel, each.why) for each in rows.alerts.refused()] == [("log", "siem: HTTP 401")]
+        assert rows.alerts.depth("log") == 0
+    assert outbox.kept(refused, "log").state == "parked"
 
 
 def test_what_waits_for_a_channel_that_is_configured_no_more_goes_to_those_that_are(

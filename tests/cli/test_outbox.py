@@ -158,7 +158,7 @@ def _refused_alerts(path, *ids):
     now, store = utc_now(), open_control_store(load(path))
     outbox = ControlAlertOutbox(store, "webhook")
     with store.write() as rows:
-        rows.alerts.deliver_to(["webhook"], now)
+        rows.alerts.deliver_to(["webhook"], now, instead="log")
     for id_ in ids:
         finding = Finding(
             id=id_, kind=Kind.DRIFT, tenant_id="acme", session_id="s", wanted=Effect.FLAG, severity="high",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select, true, update
 
 from guardian.store.columns import UtcDateTime
 from guardian.store.control.tables import alert, channel, delivery
@@ -16,6 +16,7 @@ UNNAMED = ""
 _WAITING = delivery.c.state.in_(("pending", "sending"))
 _TOLD = select(delivery, alert.c.payload).join(alert, alert.c.id == delivery.c.alert_id)
 _LONGEST_ERROR = 500
+_AT_ONCE = 500
 _LONGEST = timedelta(hours=2)
 
 
@@ -53,24 +54,32 @@ class AlertRows:
         """Queue it for every channel."""
         told = {"kind": kind, "case_key": case_key, "idempotency_key": idempotency_key, "payload": payload}
         made = insert(alert).values(**told, created_at=now).returning(alert.c.id)
-        number, due = literal(self.connection.execute(made).scalar_one()), literal(now, UtcDateTime())
-        queued = select(number, channel.c.name, literal("pending"), literal(0), due, literal(""))
-        columns = ["alert_id", "channel", "state", "attempts", "next_at", "last_error"]
-        self.connection.execute(insert(delivery).from_select(columns, queued))
+        self._queue(alert.c.id == self.connection.execute(made).scalar_one(), now)
 
-    def deliver_to(self, channels: Collection[str], now: datetime) -> None:
-        """These are the channels from now on. What waits for any other, or is parked there, moves to all of them;
-        its attempts go with it, for one of them may have it."""
+    def deliver_to(self, channels: Collection[str], now: datetime, *, instead: str) -> int:
+        """These are the channels from now on. What waits for any other, or is parked there, moves to all of them,
+        or where Slack is alone to what is there `instead`; its attempts go with it, for one of them may have it.
+        Returns how many alerts that are."""
         self.connection.execute(delete(channel).where(channel.c.name.not_in(channels)))
         insert_new(self.connection, channel, [{"name": name} for name in channels])
-        left = delivery.c.channel.not_in(channels) & (_WAITING | (delivery.c.state == "parked"))
-        rows = [row._asdict() for row in self.connection.execute(select(delivery).where(left))]
+        heirs = [*channels] or [instead]
+        left = delivery.c.channel.not_in(heirs) & (_WAITING | (delivery.c.state == "parked"))
+        query = select(delivery).where(left)
+        if not channels:  # what waited before channels had names waited for Slack, which follows all alerts
+            query = query.where(delivery.c.channel != UNNAMED)
+        rows = [row._asdict() for row in self.connection.execute(query)]
         for row in rows:
             why = f"{row['channel']}: {row['last_error']}".removeprefix(": ")
             row.update(next_at=now, last_error=why[:_LONGEST_ERROR])
-        moved = [row | {"channel": name} for row in rows for name in channels]
+        moved = [row | {"channel": name} for row in rows for name in heirs]
         upsert(self.connection, delivery, moved, over=delivery.c.state == "moved")  # one may be back
         self.connection.execute(update(delivery).where(left).values(state="moved"))
+        return len({row["alert_id"] for row in rows})
+
+    def queue(self, ids: Sequence[int], now: datetime) -> None:
+        """Queue these alerts, which waited for no channel, for every one."""
+        for part in (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)):
+            self._queue(alert.c.id.in_(part), now)
 
     def claim(self, name: str, now: datetime) -> QueuedAlert | None:
         """Take the one that has been due for longest in this channel's queue; it is `sending` from here on.
@@ -145,6 +154,13 @@ class AlertRows:
         """How many wait for this channel or are being sent to it."""
         waiting = select(func.count()).select_from(delivery).where(delivery.c.channel == name, _WAITING)
         return int(self.connection.execute(waiting).scalar_one())
+
+    def _queue(self, these: ColumnElement[bool], now: datetime) -> None:
+        due = literal(now, UtcDateTime())
+        queued = select(alert.c.id, channel.c.name, literal("pending"), literal(0), due, literal(""))
+        queued = queued.select_from(alert).join(channel, true()).where(these)
+        columns = ["alert_id", "channel", "state", "attempts", "next_at", "last_error"]
+        self.connection.execute(insert(delivery).from_select(columns, queued))
 
     def _end(self, name: str, alert_id: int, attempt: int, **values: Any) -> None:
         own = delivery.c.state == "sending", delivery.c.attempts == attempt

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, delete, exists, func, or_, select, union
 
-from guardian.store.control.tables import alert, audit, case, change, followed
+from guardian.store.control.tables import alert, audit, case, change, delivery, followed
 from guardian.store.inserts import upsert
 
 _BEGUN = "begun"
 """Noted among the feeds once a channel has begun to follow them, at the newest alert of that time."""
 BEGINNING = "beginning"
 """Noted there while the channel still takes in what was before, at the approval that it looked at last."""
+_LEFT = "left"
+"""Noted there once others have taken over from it, at the newest alert of that time."""
+_UNWRITTEN = "due", "sending"
 
 
 class Followed(NamedTuple):
@@ -82,6 +85,25 @@ class FeedRows:
         """Everything from before is taken in."""
         self.connection.execute(delete(followed).where(followed.c.feed == BEGINNING))
 
+    def left(self) -> list[int]:
+        """The alerts that only the channel that follows cases was to show and has not, in order: what it has not
+        read, and what came to a case that it has to write since it last wrote that, or the digest that lists it.
+
+        It is gone, so they are for others; the next call begins where this one ended.
+        """
+        unread = alert.c.id > max(self.position("alerts"), self.position(_LEFT))
+        of_case = select(alert.c.id).join(case, case.c.key == alert.c.case_key)
+        in_hand = alert.c.id == case.c.alert_id, or_(case.c.step.is_not(None), case.c.shown != case.c.digest)
+        own = of_case.where(case.c.status.in_(_UNWRITTEN), or_(_after(case), and_(*in_hand)))
+        digest = case.alias()
+        listed = of_case.join(digest, digest.c.key == case.c.folded_into)
+        listed = listed.where(digest.c.status.in_(_UNWRITTEN), _after(digest))
+        found = union(select(alert.c.id).where(unread), own, listed).subquery()
+        told = exists().where(delivery.c.alert_id == found.c.id)
+        ids = self.connection.execute(select(found.c.id).where(~told).order_by(found.c.id)).scalars().all()
+        self.follow(_LEFT, self._alerts_by(None))
+        return list(ids)
+
     def newest_alert(self, key: str, last: int) -> Followed | None:
         """The case's newest alert, up to alert number `last`."""
         wanted = select(alert).where(alert.c.case_key == key, alert.c.id <= last).order_by(alert.c.id.desc())
@@ -92,6 +114,11 @@ class FeedRows:
         wanted = select(func.max(alert.c.id))
         bounded = wanted if at is None else wanted.where(alert.c.created_at <= at)
         return int(self.connection.execute(bounded).scalar_one() or 0)
+
+
+def _after(case: FromClause) -> ColumnElement[bool]:
+    """Whether the alert came after this case was last written, if it ever was."""
+    return or_(case.c.written_at.is_(None), alert.c.created_at > case.c.written_at)
 
 
 def _at(record: str) -> datetime:

@@ -1,0 +1,107 @@
+"""Slack is taken out of the configuration: what it had not shown goes to the channels that are there instead."""
+
+import pytest
+
+from guardian.control.alert_outbox import AlertQueues
+
+
+class Kept:
+    """A channel that keeps the names of the sessions that it was told of."""
+
+    def __init__(self, name: str = "webhook") -> None:
+        self.name, self.told = name, []
+
+    def deliver(self, alert) -> str:
+        self.told.append((alert.finding.session_id, alert.finding.severity))
+        return "x"
+
+    def find(self, _alert) -> None:
+        return None
+
+
+@pytest.fixture
+def alone(make_office):
+    """A deployment with Slack alone."""
+
+    def make(**options):
+        office = make_office(**options)
+        restarted(office, slack=True)
+        return office
+
+    return make
+
+
+def restarted(office, *channels, slack=False) -> None:
+    """Control starts with these channels, and has delivered what there is to deliver."""
+    more = {"metrics": office.deps.metrics, "now": office.clock, "fallback": lambda: Kept("log")}
+    queues = AlertQueues(office.deps.store, channels, **more, beside_slack=slack)
+    queues.start()
+    queues.stop()
+    for worker in queues._workers:
+        while worker.step():
+            pass
+
+
+def test_what_slack_alone_was_to_show_and_could_not_goes_to_its_successor_once(alone, slack, a_finding) -> None:
+    office = alone()
+    office.submit(a_finding("shown"))
+    office.submit(a_finding("worse"))
+    office.settle()
+    assert len(slack.roots()) == 2
+    slack.down = True
+    office.clock.pass_(minutes=1)
+    office.submit(a_finding("worse", n=1, severity="critical"))
+    for name in ("s1", "s2"):
+        office.submit(a_finding(name))
+    for _ in range(8):
+        office.worker.step()
+        office.clock.pass_(minutes=1)
+    office.submit(a_finding("s3"))  # which nobody read any more
+    webhook = Kept()
+    restarted(office, webhook)
+    assert webhook.told == [("worse", "critical"), ("s1", "high"), ("s2", "high"), ("s3", "high")]
+    office.submit(a_finding("s4"))
+    restarted(office, webhook)
+    assert webhook.told[4:] == [("s4", "high")]
+
+
+def test_what_a_digest_was_to_list_goes_to_its_successor_too(alone, slack, a_finding) -> None:
+    office = alone(storm=2)
+    for n in range(5):
+        office.submit(a_finding(f"s{n}"))
+    office.settle()
+    slack.down = True
+    office.clock.pass_(minutes=1)
+    office.submit(a_finding("late"))
+    office.worker.step()
+    with office.deps.store.read() as rows:
+        late = rows.cases.of_session(a_finding("late").key)
+    assert (late.status, late.place) == ("idle", None)
+    webhook = Kept()
+    restarted(office, webhook)
+    assert webhook.told == [("late", "high")]
+
+
+def test_what_slack_shows_is_nobody_elses(alone, slack, a_finding) -> None:
+    office, webhook = alone(), Kept()
+    office.submit(a_finding("s1"))
+    restarted(office, webhook, slack=True)
+    assert webhook.told == []
+    office.submit(a_finding("s2"))
+    restarted(office, webhook, slack=True)
+    office.settle()
+    office.clock.pass_(minutes=1)
+    webhook.told.clear()
+    restarted(office, webhook)
+    assert webhook.told == [], "Slack has shown one, and both the other"
+
+
+def test_what_was_queued_for_others_before_slack_was_alone_is_not_queued_again(make_office, a_finding) -> None:
+    office, webhook = make_office(), Kept()
+    restarted(office, webhook)
+    office.submit(a_finding("before"))
+    restarted(office, webhook)
+    restarted(office, slack=True)
+    office.clock.pass_(minutes=1)
+    restarted(office, webhook)
+    assert webhook.told == [("before", "high")]
