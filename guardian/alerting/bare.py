@@ -3,7 +3,6 @@
 Otherwise an agent could keep the alert about itself from arriving, with an argument that every filter stops.
 """
 
-import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from guardian.telemetry import logger
 from guardian.wire.findings import AlertOutcome
 
 _HARMLESS = re.compile(r"[A-Za-z0-9_:-]{1,128}")
+_NO_NAME = "left out"
 _PATIENCE = 4
 """So often an alert fails that may have been refused for its words before it is tried without them."""
 _MOST = 10_000
@@ -59,16 +59,15 @@ class InFullOrBare:
 
 
 def bare(alert: Alert) -> Alert:
-    """The same finding and effect, and where to read the rest. A session's name that may be an agent's text is a
-    hash of it, and then there is no link, which holds it too."""
+    """The same finding and effect, and where to read the rest. A session's name that may be an agent's text is
+    left out, and so is the link, which holds it too."""
     full = alert.finding
     named = _HARMLESS.fullmatch(full.session_id) is not None
-    session = full.session_id if named else hashlib.sha256(full.session_id.encode()).hexdigest()[:32]
     finding = Finding(
         id=full.id,
         kind=full.kind,
         tenant_id=full.tenant_id,
-        session_id=session,
+        session_id=full.session_id if named else _NO_NAME,
         epoch=full.epoch,
         transition=full.transition,
         wanted=full.wanted,
@@ -84,4 +83,5 @@ def bare(alert: Alert) -> Alert:
         link=alert.link if named else None,
         case=alert.case,
         attempt=alert.attempt,
+        nameless=not named,
     )

@@ -48,6 +48,9 @@ SIGNALS = {
 }
 _NO_BRACKETS = str.maketrans("<>", "‹›")  # plain_text is not parsed, and this does not have to be trusted
 _TITLE = 120
+_NAME = 200
+WHOLE = 10_000
+"""Room for any name, all of it spelt out: one that is cut can be typed by nobody."""
 _BAR = 10
 _REASONS = 3
 _BREACHES = 5
@@ -69,15 +72,15 @@ def fitting(made: Callable[[float], list[Block]]) -> list[Block]:
     return shown
 
 
-def in_full(alert: Alert, share: float = 1.0) -> list[Block]:
-    """The blocks of one alert, where the room is not a Slack message's."""
+def in_full(alert: Alert, share: float = 1.0, names: int = _NAME) -> list[Block]:
+    """The blocks of one alert, where the room is not a Slack message's: each name has so much of it."""
     finding = alert.finding
     if finding.kind is Kind.CONTROL:
         return [*news(finding), *([section(to_evidence(alert.link))] if alert.link else []), ids(alert)]
     parts = [
         header(finding),
         section("\n".join([verdict(finding, alert.outcome), *whole_title(finding)])),
-        who(finding, share),
+        _nobody(finding, names) if alert.nameless else who(finding, share, names),
         purpose(finding, share),
         act(finding, 1200, share),
         reasons(finding.reasons, share),
@@ -160,7 +163,7 @@ def about(finding: Finding) -> str:
     return _ABOUT[finding.kind]
 
 
-def who(finding: Finding, share: float) -> Block:
+def who(finding: Finding, share: float, room: int = _NAME) -> Block:
     subject = finding.subject
     pairs = [("Tenant", finding.tenant_id), ("Session", finding.session_id)]
     if subject is not None:
@@ -170,10 +173,15 @@ def who(finding: Finding, share: float) -> Block:
         if subject.parent_session_id:
             pairs.append(("Delegated by session", subject.parent_session_id))
     fields = [
-        mrkdwn(f"*{name}*\n{typed(value, int(200 * share)) if value else 'not in the log'}")
+        mrkdwn(f"*{name}*\n{typed(value, int(room * share)) if value else 'not in the log'}")
         for name, value in pairs
     ]
     return {"type": "section", "fields": fields}
+
+
+def _nobody(finding: Finding, room: int) -> Block:
+    left_out = "The session's name is left out: a filter may have stopped the alert for it"
+    return section(f"*Tenant*: {typed(finding.tenant_id, room)}\n{left_out}")
 
 
 def purpose(finding: Finding, share: float) -> Block | None:

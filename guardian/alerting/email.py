@@ -35,6 +35,7 @@ _ANSWERS = 3
 """A mail is an exchange of ten answers and more, few of which are slow: it may take so many times `timeout_s`."""
 _REVOKE = "guardian revoke 'TENANT' 'SESSION' --reason '…': gateways that follow the list refuse its next call\n"
 _REINSTATE = "guardian reinstate 'TENANT' 'SESSION' --reason '…': it may act again; that may take two people\n"
+_LOOK_UP = "guardian findings FINDING: names the session, and shows what a filter may have stopped\n"
 _DISMISS = "guardian dismiss FINDING --reason '…': guardian was wrong\n"
 _log = logger("alerting")
 
@@ -223,7 +224,7 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     thread = hashlib.sha256(alert.case.encode()).hexdigest()[:32]
     message["References"] = f"<case-{thread}@{_domain(sender)}>"
     message["Auto-Submitted"] = "auto-generated"
-    text = f"{as_text(blocks.in_full(alert))}\nFound {blocks.moment(alert.finding.time)}\n"
+    text = f"{as_text(blocks.in_full(alert, names=blocks.WHOLE))}\nFound {blocks.moment(alert.finding.time)}\n"
     message.set_content(text + ("" if alert.link else _acts(alert)))
     return message
 
@@ -241,6 +242,8 @@ def _acts(alert: Alert) -> str:
     may have spaces and signs that a shell would act on, hence the quotes."""
     if alert.finding.kind is Kind.CONTROL:
         return ""
+    if alert.nameless:
+        return f"\nWhat you can do\n{_LOOK_UP}{_DISMISS}"
     session = _REINSTATE if alert.outcome.effect is Effect.REVOKE else _REVOKE
     return f"\nWhat you can do\n{'' if of_no_session(alert.finding) else session}{_DISMISS}"
 

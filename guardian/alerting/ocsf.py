@@ -49,7 +49,8 @@ def to_ocsf(alert: Alert) -> dict[str, Any]:
     """The event as JSON-able data. Each text that an agent wrote is one visible line of bounded length.
 
     Names (`uid`s, `case`) are whole and as they are, for whoever asks by them: mind what hides where you show one.
-    What guardian does not know is left out: figures of what is no drift, a session where there is none.
+    What guardian does not know is left out: figures of what is no drift, a session where there is none. A name
+    that a filter may have stopped is left out too, and `unmapped.session_left_out` says so.
     """
     finding, outcome = alert.finding, alert.outcome
     severity_id, severity = _SEVERITY[finding.severity]
@@ -100,7 +101,9 @@ def to_ocsf(alert: Alert) -> dict[str, Any]:
         event["risk_score"] = round(100 * min(1.0, max(0.0, finding.evidence.score)))
     if data := _evidence(finding):
         event["evidences"] = [{"data": data}]
-    if finding.kind is not Kind.CONTROL and not of_no_session(finding):
+    if alert.nameless:
+        event["unmapped"]["session_left_out"] = True
+    elif finding.kind is not Kind.CONTROL and not of_no_session(finding):
         event["resources"] = [{"uid": finding.session_id, "type": "agent_session"}]
     if finding.correlation_id:
         event["metadata"]["correlation_uid"] = finding.correlation_id

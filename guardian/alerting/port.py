@@ -103,6 +103,7 @@ class Alert(_Value):
     events: tuple[CaseEvent, ...] = ()
     approval: ApprovalView | None = None
     digest: Digest | None = None
+    nameless: bool = False
 
     @property
     def verb(self) -> Verb | None:

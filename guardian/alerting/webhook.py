@@ -51,15 +51,12 @@ class WebhookChannel:
         return self._delivered.note(alert, f"webhook:{name}")
 
     def _post(self, alert: Alert, name: str) -> None:
-        at = self._now()
-        body = json.dumps(
-            {
-                "type": "guardian.finding",
-                "timestamp": at.isoformat(),
-                "data": alert.model_dump(mode="json", include={"finding", "outcome", "link", "case"}),
-            },
-            ensure_ascii=True,
-        ).encode()
+        at, data = self._now(), alert.model_dump(mode="json", include={"finding", "outcome", "link", "case"})
+        if alert.nameless:
+            del data["finding"]["session_id"]
+            data["session_left_out"] = True
+        told = {"type": "guardian.finding", "timestamp": at.isoformat(), "data": data}
+        body = json.dumps(told, ensure_ascii=True).encode()
         stamp = str(int(at.timestamp()))
         headers = {
             "Content-Type": "application/json",

@@ -25,7 +25,7 @@ def try_channels(
     channel: Annotated[str | None, typer.Option(help="Only this channel of the configuration.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Send a sample of each kind of message to every configured channel.
+    """Send samples to every configured channel: Slack gets one of each kind of message, the others two.
 
     Exit code 1 if a channel does not take it. Example: guardian alerts test --channel slack
     """

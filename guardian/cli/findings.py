@@ -103,7 +103,7 @@ def _show_finding(view: FindingView) -> None:
 
     case = case_key(view.finding.key)
     alert = Alert(finding=view.finding, outcome=told(view.outcome), case=case)
-    typer.echo(escape(as_text(blocks.in_full(alert)).rstrip()))
+    typer.echo(escape(as_text(blocks.in_full(alert, names=blocks.WHOLE)).rstrip()))
     if said := view.verdict:
         word = said.verdict.replace("_", " ")
         typer.echo(one_line(f"{said.actor} said on {moment(said.at)}: {word}, {said.reason}"))

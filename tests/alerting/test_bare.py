@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import socket
 
 import jsonschema
@@ -225,11 +226,35 @@ def test_a_name_of_a_session_that_filters_may_stop_is_left_out_with_its_link(eve
     assert STOPPED not in hidden.model_dump_json()
     assert hidden.link is None
     assert (shown.finding.session_id, shown.link) == ("sess_1", everywhere().link)
-    assert hidden.finding.session_id == bare(everywhere(session_id=STOPPED)).finding.session_id
+
+
+@pytest.mark.parametrize("session", ["window:agent_1|user_1", "rm -rf / <script>", "a.b", "k" * 129])
+def test_where_the_name_is_left_out_nothing_stands_for_it_that_could_be_asked_for_or_revoked(
+    webhook, receiver, collector, email, mailbox, everywhere, session
+) -> None:
+    alert = everywhere(session_id=session, title="t").model_copy(update={"link": None})
+    for channel in (webhook, collector):
+        receiver.statuses.append(403)
+        channel.deliver(alert)
+    told, event = (json.loads(body) for _, body in receiver.requests)
+    assert ("session_id" in told["data"]["finding"], told["data"]["session_left_out"]) == (False, True)
+    assert event["unmapped"]["session_left_out"] is True
+    assert {"resources", "ai_agent"} & {*event, *event["unmapped"]} == set()
+    mailbox.filter = b"Rules broken"
+    email.deliver(alert)
+    text = mailbox.mails[0].get_content()
+    assert "Session:" not in text
+    assert "The session's name is left out" in text
+    assert re.findall(r"^guardian (\w+)", text, re.MULTILINE) == ["findings", "dismiss"]
+    named = bare(everywhere(session_id="sess_1"))
+    assert to_ocsf(named)["resources"] == [{"uid": "sess_1", "type": "agent_session"}]
+    assert "session_left_out" not in to_ocsf(named)["unmapped"]
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_what_is_left_is_an_event_by_the_published_ocsf_schema(everywhere, kind) -> None:
     schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.8.0"))
     valid = jsonschema.Draft202012Validator(schema.get_class_schema(class_name="detection_finding"))
-    assert [error.message for error in valid.iter_errors(to_ocsf(bare(everywhere(kind=kind))))] == []
+    for session in ("sess_1", STOPPED):
+        event = to_ocsf(bare(everywhere(kind=kind, session_id=session)))
+        assert [error.message for error in valid.iter_errors(event)] == []

@@ -291,6 +291,15 @@ def test_nothing_in_a_mail_or_its_subject_is_a_link_but_guardians_own(make_alert
     assert re.findall(r"\S*://\S*|\bwww\.", shown) == ["https://guardian.example/console"]
 
 
+@pytest.mark.parametrize("sign", ["s", "a\u200b"], ids=["plain", "spelt out"])
+def test_a_mail_has_the_whole_of_a_name_that_has_to_be_typed(make_alert, sign) -> None:
+    alert = make_alert(session_id=sign * (512 // len(sign)))
+    text = mail(alert, "guardian@acme.example", ("soc@acme.example",)).get_content()
+    (shown,) = re.findall(r"^Session: (.*)$", text, re.MULTILINE)
+    assert "…" not in shown
+    assert shown.count(sign[0]) == 512 // len(sign)
+
+
 def test_a_mail_without_a_link_says_what_to_type(make_alert) -> None:
     revoked = make_alert().model_copy(update={"link": None})
     outcome = revoked.outcome.model_copy(update={"effect": Effect.FLAG})
