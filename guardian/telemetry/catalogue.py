@@ -168,7 +168,8 @@ METRICS: Mapping[Metric, Spec] = {
     "guardian_request_seconds": Spec("histogram", "Control API latency by route.", ("route",)),
     "guardian_gateway_revision": Spec(
         "gauge",
-        "Newest revision each gateway principal fetched. Behind the ledger: it enforces old news.",
+        "Revision up to which all processes of a gateway have what concerns them; NaN out of service. Behind the "
+        "ledger: one enforces old news.",
         ("gateway",),
     ),
     "guardian_approvals_total": Spec(

@@ -125,7 +125,6 @@ async def note_held(
         return
     listings: RevocationListings = request.app.state.listings
     if await run_in_threadpool(lambda: listings.reached(held, None) or gave_away(deps, caller, held, None)):
-        deps.metrics.set("guardian_gateway_revision", held.n, gateway=caller.id)
         deps.peers.note("gateway", caller, instance, revision=held, transport=transport, now=deps.clock())
 
 

@@ -47,7 +47,6 @@ def acknowledge(
     else:
         now = deps.clock()
         deps.peers.note("gateway", peer, process, revision=revision, transport=told.transport, now=now)
-        deps.metrics.set("guardian_gateway_revision", revision.n, gateway=caller.id)
     return Response(status_code=204)
 
 

@@ -120,15 +120,15 @@ def watch(deps: ControlDeps) -> None:
         deps.watched.apart = timedelta(0) if told is None else apart(told, now, deps.clock())
         standing = gateways(deps, rows, now)
         monitors = peers(deps, rows, "monitor")
-        epoch = rows.head().revision.epoch
+        head = rows.head().revision
         deps.tokens.keys.leave_out(rows.tokens.retired_keys())
-    _gauge(deps, standing, now)
+    _gauge(deps, standing, head, now)
     gap, missed = unprotected(monitors, now), unprotected(monitors, now, patience=MAINTENANCE)
     unwatched = timedelta(0) if missed is None else missed
     deps.metrics.set("guardian_unprotected_seconds", math.nan if gap is None else unwatched.total_seconds())
-    if epoch != deps.watched.epoch:
+    if head.epoch != deps.watched.epoch:
         tell_of_restores(deps, now)
-        deps.watched.epoch = epoch
+        deps.watched.epoch = head.epoch
     tell_of_later_epochs(deps, now)
     tell_of_itself(deps, now)
     trouble = [each for each in standing if each.state != "current"]
@@ -242,17 +242,22 @@ def _retired(rows: ControlRows, monitor: Peer, now: datetime) -> bool:
     return rows.tokens.withdrawn_since(name, monitor.last_seen)
 
 
-def _gauge(deps: ControlDeps, standing: Iterable[Standing], now: datetime) -> None:
-    worst: dict[str, float] = {}
+def _gauge(deps: ControlDeps, standing: Iterable[Standing], head: Revision, now: datetime) -> None:
+    """Of the processes of a gateway the worst counts. One that lacks nothing of its tenants' is at the head."""
+    worst, oldest = dict[str, float](), dict[str, float]()
     states = dict.fromkeys(("current", "lagging", "silent"), 0)
     for each in standing:
         states[each.state] += 1
         silent = (now - each.peer.last_seen).total_seconds() if each.state == "silent" else 0.0
         name = each.peer.principal_id
         worst[name] = max(worst.get(name, 0.0), each.lag_s(now), silent)
+        held = each.peer.revision if each.behind else head
+        oldest[name] = min(oldest.get(name, head.n), held.n if held.epoch == head.epoch else 0)
     for state, count in states.items():
         deps.metrics.set("guardian_gateways", count, state=state)
-    gone = dict.fromkeys(deps.watched.measured - worst.keys(), 0.0)  # out of service: nobody waits for it any more
-    for name, lag in {**worst, **gone}.items():
+    gone = deps.watched.measured - worst.keys()  # out of service: nobody waits for it any more
+    for name, lag in {**worst, **dict.fromkeys(gone, 0.0)}.items():
         deps.metrics.set("guardian_gateway_lag_seconds", lag, gateway=name)
+    for name, revision in {**oldest, **dict.fromkeys(gone, math.nan)}.items():
+        deps.metrics.set("guardian_gateway_revision", revision, gateway=name)
     deps.watched.measured = frozenset(worst)

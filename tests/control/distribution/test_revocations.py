@@ -7,6 +7,7 @@ import pytest
 
 from guardian.control.distribution.listing import RevocationListings
 from guardian.control.routes.revocations import accepts_gzip
+from guardian.control.watchers.watching import watch
 from guardian.domain.revocation import Revision
 
 
@@ -93,6 +94,7 @@ def test_what_a_gateway_holds_is_a_metric(stage):
     _revoke(stage, "s1")
     etag = stage.revocations().headers["etag"]
     stage.revocations(headers={"If-None-Match": etag})
+    watch(stage.deps)
     assert stage.deps.metrics.value("guardian_gateway_revision", gateway="gateway-1") == 1
     text = stage.call("GET", "/metrics", "metrics", "*").text
     assert "guardian_ledger_revision 1.0" in text

@@ -100,6 +100,25 @@ def test_a_gateway_that_falls_silent_is_told_once_and_forgotten_after_a_day(quie
     assert lag(quiet) == 0, "an alarm about it ends"
 
 
+def test_the_revision_of_a_gateway_is_that_of_its_last_process_by_what_concerns_it(quiet):
+    def shown(name="gateway-1"):
+        return quiet.deps.metrics.value("guardian_gateway_revision", gateway=name)
+
+    ack(quiet, "1.0", "hangs")
+    ack(quiet, "1.0", tenants=("globex",), who="gateway-2")
+    quiet.revoke("s1")
+    ack(quiet, "1.1", "goes on")
+    watch(quiet.deps)
+    assert (shown(), shown("gateway-2")) == (0, 1), "no revocation is of the other one's tenant"
+    ack(quiet, "1.1", "hangs")
+    watch(quiet.deps)
+    assert shown() == 1
+    quiet.clock.pass_(days=2)
+    watch(quiet.deps)
+    watch(quiet.deps)
+    assert math.isnan(shown()), "it is behind nothing any more"
+
+
 def lag(stage):
     return stage.deps.metrics.value("guardian_gateway_lag_seconds", gateway="gateway-1")
 
