@@ -1,6 +1,7 @@
 """Alerts as e-mail over SMTP, with TLS unless the server is on this machine: for people and ticket systems."""
 
 import hashlib
+import re
 import smtplib
 import ssl
 from collections.abc import Callable
@@ -12,12 +13,12 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from guardian.alerting import blocks
 from guardian.alerting.bare import InFullOrBare
 from guardian.alerting.buttons import of_no_session
+from guardian.alerting.checked import seconds, secret
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.neutralise import header
 from guardian.alerting.plain_text import as_text
@@ -58,6 +59,11 @@ class EmailOptions:
     timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"\S+", self.host):
+            raise ConfigurationError(f"alerts.email.host must be the name of a host, got {self.host!r}")
+        if not 1 <= self.port <= 65_535:
+            raise ConfigurationError(f"alerts.email.port must be 1 to 65535, got {self.port!r}")
+        seconds("alerts.email.timeout_s", self.timeout_s)
         if self.tls not in _TLS or (self.tls == "none" and not is_here(self.host)):
             raise ConfigurationError(
                 f"alerts.email.tls must be starttls or tls (none only to this machine), got {self.tls!r}"
@@ -73,16 +79,14 @@ class EmailOptions:
                 raise ConfigurationError(
                     f"alerts.email: {address!r} is not ASCII; write a domain as xn--…, or give an alias"
                 )
+        if self.username is not None and not re.fullmatch("[ -~]+", self.username):
+            raise ConfigurationError(f"alerts.email.username must be ASCII, got {self.username!r}")
         if (self.username is None) != (self.password_file is None):
             raise ConfigurationError("alerts.email: username and password_file go together")
 
     def open(self, given: Given) -> "EmailChannel":
-        password = ""
-        if self.password_file is not None:
-            try:
-                password = Path(self.password_file).read_text(encoding="utf-8").strip()
-            except (OSError, ValueError) as error:
-                raise ConfigurationError(f"alerts.email.password_file: {error}") from error
+        file = self.password_file
+        password = "" if file is None else secret("alerts.email.password_file", file)
         return EmailChannel(self, password, now=given.now)
 
 

@@ -1,11 +1,12 @@
 """Alerts as OCSF Detection Findings over HTTP: one event a request, as collectors and Splunk's HEC take them."""
 
 import json
+import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from guardian.alerting.bare import InFullOrBare
+from guardian.alerting.checked import seconds, secret
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.http_post import checked_url, post
 from guardian.alerting.ocsf import to_ocsf
@@ -35,15 +36,13 @@ class OcsfHttpOptions:
             raise ConfigurationError(
                 f"alerts.ocsf_http.shape must be one of {', '.join(_SHAPES)}, got {self.shape!r}"
             )
+        if not re.fullmatch("[!-~]+", self.scheme):
+            raise ConfigurationError(f"alerts.ocsf_http.scheme must be a word such as Bearer, got {self.scheme!r}")
+        seconds("alerts.ocsf_http.timeout_s", self.timeout_s)
 
     def open(self, _given: Given) -> "OcsfHttpChannel":
-        token = ""
-        if self.token_file is not None:
-            try:
-                token = Path(self.token_file).read_text(encoding="ascii").strip()
-            except (OSError, ValueError) as error:
-                raise ConfigurationError(f"alerts.ocsf_http.token_file: {error}") from error
-        return OcsfHttpChannel(self, token)
+        file = self.token_file
+        return OcsfHttpChannel(self, None if file is None else secret("alerts.ocsf_http.token_file", file))
 
 
 class OcsfHttpChannel:
@@ -51,10 +50,10 @@ class OcsfHttpChannel:
 
     name = "ocsf_http"
 
-    def __init__(self, options: OcsfHttpOptions, token: str) -> None:
+    def __init__(self, options: OcsfHttpOptions, token: str | None) -> None:
         self._options = options
         self._headers = {"Content-Type": "application/json"}
-        if token:
+        if token is not None:
             self._headers["Authorization"] = f"{options.scheme} {token}"
         self._delivered, self._in_full_or_bare = Delivered(), InFullOrBare()
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from guardian.alerting import blocks, case_blocks
+from guardian.alerting.checked import seconds
 from guardian.alerting.delivered import message_id
 from guardian.alerting.port import Alert, Clock, Given, NeverTaken, RetryLater, Sleep, Step
 from guardian.alerting.rules import Rules
@@ -66,8 +67,7 @@ class SlackOptions:
             raise ConfigurationError("alerts.slack.token must be a Slack bot token, which begins with xoxb-")
         if not is_private(self.base_url):
             raise ConfigurationError("alerts.slack.base_url must be https")
-        if self.timeout < 1:
-            raise ConfigurationError(f"alerts.slack.timeout must be at least 1 second, got {self.timeout}")
+        seconds("alerts.slack.timeout", self.timeout, least=1)
         self.rules()
 
     def rules(self) -> Rules:

@@ -10,15 +10,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from guardian.alerting.bare import InFullOrBare
+from guardian.alerting.checked import seconds, secret
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.http_post import checked_url, post
 from guardian.alerting.port import Alert, Given
 from guardian.errors import ConfigurationError
 
 _PREFIX = "whsec_"
+_SETTING = "alerts.webhook.secret_file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +32,10 @@ class WebhookOptions:
 
     def __post_init__(self) -> None:
         checked_url("alerts.webhook.url", self.url)
+        seconds("alerts.webhook.timeout_s", self.timeout_s)
 
     def open(self, given: Given) -> "WebhookChannel":
-        return WebhookChannel(self, _secret(Path(self.secret_file)), now=given.now)
+        return WebhookChannel(self, _secret(self.secret_file), now=given.now)
 
 
 class WebhookChannel:
@@ -76,18 +78,18 @@ def signature(secret: bytes, name: str, stamp: str, body: bytes) -> str:
     return base64.b64encode(mac.digest()).decode()
 
 
-def _secret(path: Path) -> bytes:
+def _secret(file: str) -> bytes:
+    text = secret(_SETTING, file)
     try:
-        text = path.read_text(encoding="ascii").strip()
-        secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"alerts.webhook.secret_file: {path} cannot be read: {error}") from error
-    if not text.startswith(_PREFIX) or len(secret) < 24:
+        key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not text.startswith(_PREFIX) or len(key) < 24:
         raise ConfigurationError(
-            f"alerts.webhook.secret_file: {path} must hold whsec_ and base64 of at least 24 random bytes; "
-            "make one with: echo whsec_$(openssl rand -base64 32)"
+            f"{_SETTING}: {file} must hold whsec_ and base64 of at least 24 random bytes; "
+            f"make one with: (umask 077; echo whsec_$(openssl rand -base64 32) > {file})"
         )
-    return secret
+    return key
 
 
 plugin = WebhookOptions

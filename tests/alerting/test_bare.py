@@ -58,6 +58,7 @@ def email(mailbox, time):
 @pytest.fixture
 def webhook(receiver, tmp_path, time):
     (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode())
+    (tmp_path / "secret").chmod(0o600)
     options = WebhookOptions(url=receiver.url, secret_file=str(tmp_path / "secret"))
     return options.open(time.given)
 

@@ -22,6 +22,7 @@ PLUGINS = [module for module in MODULES if hasattr(module, "plugin")]
 def options(slack, tmp_path, receiver, mailbox, time) -> dict[str, dict[str, object]]:
     time.broker.create_topic("siem")
     (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode())
+    (tmp_path / "secret").chmod(0o600)
     return {
         "webhook": {"url": receiver.url, "secret_file": str(tmp_path / "secret")},
         "ocsf_http": {"url": receiver.url},

@@ -23,6 +23,7 @@ from guardian.alerting.ocsf import to_ocsf
 from guardian.alerting.ocsf_http import OcsfHttpOptions
 from guardian.alerting.ocsf_kafka import OcsfKafkaOptions
 from guardian.alerting.port import RetryLater
+from guardian.alerting.slack import SlackOptions
 from guardian.alerting.webhook import WebhookOptions
 from guardian.domain.finding import Effect, Kind, Subject
 from guardian.errors import AlertError, BusError, ConfigurationError
@@ -32,6 +33,7 @@ from guardian.wire.findings import AlertOutcome
 @pytest.fixture
 def webhook(receiver, tmp_path, time):
     (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode() + "\n")
+    (tmp_path / "secret").chmod(0o600)
     options = WebhookOptions(url=receiver.url, secret_file=str(tmp_path / "secret"))
     return options.open(time.given)
 
@@ -166,9 +168,69 @@ def test_a_mail_server_that_speaks_in_drops_is_cut_off(dripping, make_alert, tim
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "c2hvcnQ=", "whsec_not base64"])
 def test_a_weak_or_missing_secret_is_refused_at_the_start(tmp_path, time, secret) -> None:
     (tmp_path / "secret").write_text(secret)
+    (tmp_path / "secret").chmod(0o600)
     options = WebhookOptions(url="https://hooks.example", secret_file=str(tmp_path / "secret"))
     with pytest.raises(ConfigurationError, match="secret_file"):
         options.open(time.given)
+
+
+MAIL = {"host": "mail.example", "sender": "a@b.example", "recipients": ("c@d.example",)}
+CHANNELS = {
+    "webhook": (WebhookOptions, {"url": "https://hooks.example", "secret_file": "x"}),
+    "ocsf_http": (OcsfHttpOptions, {"url": "https://siem.example"}),
+    "email": (EmailOptions, MAIL),
+    "slack": (SlackOptions, {"channel": "C0SECURITY", "token": "xoxb-1"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("channel", "option", "value"),
+    [
+        *((each, "timeout_s", value) for each in ("webhook", "ocsf_http", "email") for value in (0, -3.0, 1e12)),
+        *(("slack", "timeout", value) for value in (0, 1e12)),
+        *(("email", "port", value) for value in (0, 70_000)),
+        *(("email", "host", value) for value in ("", "mail example", "x\n")),
+        ("email", "username", "jörg"),
+        *(("ocsf_http", "scheme", value) for value in ("", "Bearer\r\nX", "jörg")),
+    ],
+)
+def test_an_option_with_which_no_alert_could_ever_arrive_is_refused_at_the_start(channel, option, value) -> None:
+    plugin, told = CHANNELS[channel]
+    with pytest.raises(ConfigurationError, match=rf"^alerts\.{channel}\.{option} must be "):
+        plugin(**{**told, option: value})
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [
+        (b" \n", 0o600, "is empty"),
+        (b"s3cret", 0o644, "has mode 0644"),
+        ("pässword".encode(), 0o600, "not ASCII"),
+        (b"s3cret\ns3cret", 0o600, "more than one line"),
+        (None, 0o600, "does not exist"),
+    ],
+    ids=["empty", "for all to read", "not ASCII", "two lines", "not there"],
+)
+@pytest.mark.parametrize(
+    ("channel", "option", "more"),
+    [
+        ("webhook", "secret_file", {}),
+        ("ocsf_http", "token_file", {}),
+        ("email", "password_file", {"username": "guardian"}),
+    ],
+)
+def test_a_secret_is_read_only_where_it_is_one_and_only_its_owner_can(
+    tmp_path, time, channel, option, more, content, mode, said
+) -> None:
+    file = tmp_path / "s3cret"
+    if content is not None:
+        file.write_bytes(content)
+        file.chmod(mode)
+    plugin, told = CHANNELS[channel]
+    with pytest.raises(ConfigurationError) as refused:
+        plugin(**{**told, **more, option: str(file)}).open(time.given)
+    assert re.match(rf"alerts\.{channel}\.{option}: .*{said}", str(refused.value))
+    assert "s3cret" not in str(refused.value).replace(str(file), "")
 
 
 @pytest.mark.parametrize(
@@ -200,6 +262,7 @@ def test_an_address_that_not_every_server_takes_is_refused_at_the_start(address:
 def test_what_a_mail_server_cannot_do_is_a_refusal(mailbox, make_alert, time, tmp_path, lacks) -> None:
     if "username" in lacks:
         (tmp_path / "password").write_text("secret")
+        (tmp_path / "password").chmod(0o600)
         lacks = {**lacks, "password_file": str(tmp_path / "password")}
     told = {"host": "127.0.0.1", "port": mailbox.port, "sender": "a@b.example", "recipients": ("c@d.example",)}
     with pytest.raises(AlertError, match=r"127\.0\.0\.1: .*not supported"):
@@ -214,6 +277,7 @@ def test_mail_leaves_this_machine_encrypted() -> None:
 
 def test_a_collector_gets_the_event_and_splunk_its_envelope(receiver, tmp_path, make_alert, time) -> None:
     (tmp_path / "token").write_text("s3cret\n")
+    (tmp_path / "token").chmod(0o600)
     plain = OcsfHttpOptions(url=receiver.url).open(time.given)
     hec = OcsfHttpOptions(
         url=receiver.url, shape="splunk_hec", scheme="Splunk", token_file=str(tmp_path / "token")
