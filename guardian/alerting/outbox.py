@@ -39,9 +39,9 @@ class AlertRow:
 
 
 class AlertOutbox(Protocol):
-    """Where alerts wait in the order they came, across restarts.
+    """Where alerts wait across restarts, in an order of its own.
 
-    `claim(now)` marks the oldest row that is due as `sending`, counts the attempt and returns the row as it was
+    `claim(now)` marks the row that is due first as `sending`, counts the attempt and returns the row as it was
     before; None when nothing is due. A row in `sending` is not claimed again until `recover()` returns it to the
     queue with its attempts. The worker calls `recover()` while it holds no row: at its start, and after the store
     failed under it. Once a minute it also calls `recover(before)`, which returns only what was claimed at `before`

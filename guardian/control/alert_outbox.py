@@ -6,6 +6,7 @@ from datetime import datetime
 
 from guardian.alerting.outbox import AlertRow, AlertWorker
 from guardian.alerting.port import AlertChannel
+from guardian.store.control.alerts import Turns
 from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics, logger
 
@@ -79,13 +80,14 @@ class ControlAlertOutbox:
     def __init__(self, store: ControlStore, channel: str) -> None:
         self._store, self._channel = store, channel
         self._claims: dict[str, int] = {}
+        self._turns = Turns()
 
     def claim(self, now: datetime) -> AlertRow | None:
         with self._store.read() as rows:  # most looks find nothing: they need not queue with the writers
             if not rows.alerts.waits(self._channel):
                 return None
         with self._store.write() as rows:
-            taken = rows.alerts.claim(self._channel, now)
+            taken = rows.alerts.claim(self._channel, now, self._turns)
         if taken is None:
             return None
         self._claims[str(taken.id)] = taken.attempts + 1

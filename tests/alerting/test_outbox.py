@@ -1,5 +1,6 @@
 """From the outbox to people: none lost, none shown twice."""
 
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -613,3 +614,63 @@ def test_what_never_left_a_channel_that_was_taken_out_waits_for_it_again_once_it
     outbox.deliver_to("pager")
     assert not worker.step()
     assert pager.taken == [row]
+
+
+def _waits(outbox, name, time, *, tenant="acme", severity="low", case="", **more) -> str:
+    finding = {"tenant_id": tenant, "severity": severity, "wanted": "flag", **more}
+    with outbox.store.write() as rows:
+        told = {"case_key": case or name, "idempotency_key": name, "payload": json.dumps({"finding": finding})}
+        rows.alerts.add(kind="finding", **told, now=time.now())
+        wanted = select(alerts.c.id).where(alerts.c.idempotency_key == name)
+        return str(rows.connection.execute(wanted).scalar_one())
+
+
+def _taken(outbox, time, most: int) -> list[str]:
+    return [row.id for _ in range(most) if (row := outbox.claim(time.now())) is not None]
+
+
+@pytest.mark.parametrize("urgent", [{"severity": "critical"}, {"severity": "high"}, {"wanted": "revoke"}])
+def test_what_is_urgent_overtakes_a_flood_of_what_is_not_and_all_of_that_is_sent_in_the_end(
+    outbox, time, urgent
+) -> None:
+    flood = [_waits(outbox, f"low {n}", time) for n in range(30)]
+    time.seconds += 1
+    last = _waits(outbox, "urgent", time, tenant="globex", **urgent)
+    assert _taken(outbox, time, 40) == [last, *flood]
+
+
+def test_one_turn_in_ten_is_none_of_the_urgent_ones(outbox, time) -> None:
+    low = [_waits(outbox, f"low {n}", time) for n in range(2)]
+    for n in range(25):
+        _waits(outbox, f"urgent {n}", time, severity="high")
+    taken = _taken(outbox, time, 27)
+    assert [taken.index(each) for each in low] == [9, 19]
+
+
+def test_however_many_urgent_ones_a_tenant_has_the_others_have_their_turns(outbox, time) -> None:
+    flood = [_waits(outbox, f"flood {n}", time, severity="critical") for n in range(20)]
+    globex = [_waits(outbox, f"globex {n}", time, tenant="globex", severity="high") for n in range(2)]
+    initech = _waits(outbox, "initech", time, tenant="initech", severity="high")
+    assert _taken(outbox, time, 7) == [flood[0], globex[0], initech, flood[1], globex[1], flood[2], flood[3]]
+
+
+def test_what_waits_of_a_case_that_becomes_urgent_goes_with_it_in_its_order(outbox, time) -> None:
+    other = _waits(outbox, "other", time)
+    first = _waits(outbox, "first", time, case="c1")
+    worse = _waits(outbox, "worse", time, case="c1", severity="critical")
+    assert _taken(outbox, time, 3) == [first, worse, other]
+
+
+def test_what_is_urgent_stays_so_whatever_becomes_of_it(outbox, time) -> None:
+    low, urgent = _waits(outbox, "low", time), _waits(outbox, "urgent", time, severity="high")
+    assert _taken(outbox, time, 1) == [urgent]
+    outbox.postponed(urgent, time.now(), "away")
+    assert _taken(outbox, time, 1) == [urgent]
+    outbox.recover()
+    assert _taken(outbox, time, 1) == [urgent]
+    outbox.parked(urgent, "no")
+    with outbox.store.write() as rows:
+        rows.alerts.release(None, time.now())
+    outbox.deliver_to("pager")
+    pager = ControlAlertOutbox(outbox.store, "pager")
+    assert _taken(pager, time, 2) == [urgent, low]

@@ -1,22 +1,22 @@
 """The alert outbox: written with the finding, and emptied by one worker for each channel."""
 
+import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal, select, update
 
-from guardian.store.columns import UtcDateTime
 from guardian.store.control.tables import alert, channel, delivery
 from guardian.store.inserts import insert_new, upsert
+from guardian.store.lanes import in_turn, lanes
 
 UNNAMED = ""
 """What alerts wait for until control first says which channels there are."""
 _WAITING = delivery.c.state.in_(("pending", "sending"))
 _TOLD = select(delivery, alert.c.payload).join(alert, alert.c.id == delivery.c.alert_id)
 _LONGEST_ERROR = 500
-_AT_ONCE = 500
 _LONGEST = timedelta(hours=2)
 
 
@@ -38,6 +38,18 @@ class RefusedAlert(NamedTuple):
     why: str
 
 
+@dataclass(slots=True)
+class Turns:
+    """Whose turn it is in a channel's queue. What asks for revocation, or is high or critical, goes first, but one
+    turn in ten is the others', or they might wait for ever. Tenants take turns, however much waits of any."""
+
+    taken: int = 0
+    last: dict[int, str] = field(default_factory=dict)
+
+    def ranks(self) -> tuple[int, int]:
+        return (1, 0) if self.taken % 10 == 9 else (0, 1)
+
+
 @dataclass(frozen=True, slots=True)
 class AlertRows:
     """To each channel an alert goes by itself: pending → sending → sent, or back to pending, or parked for a
@@ -54,7 +66,7 @@ class AlertRows:
         """Queue it for every channel."""
         told = {"kind": kind, "case_key": case_key, "idempotency_key": idempotency_key, "payload": payload}
         made = insert(alert).values(**told, created_at=now).returning(alert.c.id)
-        self._queue(alert.c.id == self.connection.execute(made).scalar_one(), now)
+        self._queue(self.connection.execute(made).scalar_one(), case_key, payload, now)
 
     def deliver_to(self, channels: Collection[str], now: datetime, *, instead: str) -> int:
         """These are the channels from now on. What waits for any other, or is parked there, moves to all of them,
@@ -78,25 +90,36 @@ class AlertRows:
 
     def queue(self, ids: Sequence[int], now: datetime) -> None:
         """Queue these alerts, which waited for no channel, for every one."""
-        for part in (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)):
-            self._queue(alert.c.id.in_(part), now)
+        for number in ids:
+            known = select(alert.c.case_key, alert.c.payload).where(alert.c.id == number)
+            self._queue(number, *self.connection.execute(known).one(), now)
 
-    def claim(self, name: str, now: datetime) -> QueuedAlert | None:
-        """Take the one that has been due for longest in this channel's queue; it is `sending` from here on.
+    def claim(self, name: str, now: datetime, turns: Turns | None = None) -> QueuedAlert | None:
+        """Take the one whose turn it is of what is due in this channel's queue; it is `sending` from here on.
 
         What is put off for longer than anybody puts it off has its time from a clock that was ahead, and is due.
         """
-        pending = _TOLD.where(delivery.c.channel == name, delivery.c.state == "pending").limit(1)
-        pending = pending.order_by(delivery.c.next_at, delivery.c.alert_id)
-        for time_is_up in (delivery.c.next_at <= now, delivery.c.next_at > now + _LONGEST):  # each by the index
-            row = self.connection.execute(pending.where(time_is_up)).one_or_none()
-            if row is not None:
-                break
+        turns = turns or Turns()
+        row = self._next(name, now, turns)
         if row is None:
             return None
+        turns.taken, turns.last[row.rank] = turns.taken + 1, row.lane
         claimed = {"state": "sending", "attempts": row.attempts + 1, "claimed_at": now}
         self.connection.execute(update(delivery).where(*_of(name, row.alert_id)).values(**claimed))
         return QueuedAlert(row.alert_id, row.payload, row.attempts)
+
+    def _next(self, name: str, now: datetime, turns: Turns) -> Row[Any] | None:
+        times = delivery.c.next_at <= now, delivery.c.next_at > now + _LONGEST  # each by the index
+        for rank in turns.ranks():
+            where = delivery.c.channel == name, delivery.c.state == "pending", delivery.c.rank == rank
+            found = lanes(self.connection, delivery.c.lane, where, times)
+            for when, waits in zip(times, found, strict=True):
+                if waits:
+                    lane = in_turn(waits, turns.last.get(rank, ""))[0]
+                    first = _TOLD.where(*where, when, delivery.c.lane == lane).limit(1)
+                    ordered = first.order_by(delivery.c.next_at, delivery.c.alert_id)
+                    return self.connection.execute(ordered).one()
+        return None
 
     def recover(self, name: str, before: datetime | None = None) -> int:
         """Back to the queue with what was being sent when a process died; attempts are kept. Returns how many.
@@ -146,7 +169,8 @@ class AlertRows:
     def waits(self, name: str) -> bool:
         """Whether any waits for this channel that nobody is sending, due or not."""
         pending = delivery.c.channel == name, delivery.c.state == "pending"
-        order = delivery.c.next_at, delivery.c.alert_id  # the index's, or PostgreSQL reads all that were ever sent
+        # the index's order, or PostgreSQL reads all that were ever sent
+        order = delivery.c.rank, delivery.c.lane, delivery.c.next_at, delivery.c.alert_id
         query = select(delivery.c.alert_id).where(*pending).order_by(*order).limit(1)
         return self.connection.execute(query).first() is not None
 
@@ -155,16 +179,31 @@ class AlertRows:
         waiting = select(func.count()).select_from(delivery).where(delivery.c.channel == name, _WAITING)
         return int(self.connection.execute(waiting).scalar_one())
 
-    def _queue(self, these: ColumnElement[bool], now: datetime) -> None:
-        due = literal(now, UtcDateTime())
-        queued = select(alert.c.id, channel.c.name, literal("pending"), literal(0), due, literal(""))
-        queued = queued.select_from(alert).join(channel, true()).where(these)
-        columns = ["alert_id", "channel", "state", "attempts", "next_at", "last_error"]
-        self.connection.execute(insert(delivery).from_select(columns, queued))
+    def _queue(self, number: int, case_key: str, payload: str, now: datetime) -> None:
+        """What is urgent takes along what waits of its case, which goes on in its order."""
+        turn = _turn(payload)
+        values = {"state": "pending", "attempts": 0, "next_at": now, "last_error": "", **turn}
+        every = select(
+            literal(number), channel.c.name, *(literal(v, delivery.c[c].type) for c, v in values.items())
+        )
+        self.connection.execute(insert(delivery).from_select(["alert_id", "channel", *values], every))
+        if turn["rank"] == 0:
+            case = delivery.c.alert_id.in_(select(alert.c.id).where(alert.c.case_key == case_key))
+            self.connection.execute(update(delivery).where(case, _WAITING, delivery.c.rank == 1).values(rank=0))
 
     def _end(self, name: str, alert_id: int, attempt: int, **values: Any) -> None:
         own = delivery.c.state == "sending", delivery.c.attempts == attempt
         self.connection.execute(update(delivery).where(*_of(name, alert_id), *own).values(**values))
+
+
+def _turn(payload: str) -> dict[str, Any]:
+    """The rank and lane of an alert; what cannot be read is parked when it is its turn."""
+    try:
+        finding = json.loads(payload)["finding"]
+        urgent = finding["wanted"] == "revoke" or finding["severity"] in ("high", "critical")
+        return {"rank": 0 if urgent else 1, "lane": str(finding["tenant_id"])}
+    except (ValueError, TypeError, KeyError):
+        return {"rank": 1, "lane": ""}
 
 
 def _of(name: str, alert_id: int) -> tuple[ColumnElement[bool], ...]:

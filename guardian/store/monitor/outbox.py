@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import ValidationError
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Engine,
     RowMapping,
@@ -24,6 +23,7 @@ from sqlalchemy import (
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.store.engine import reading, writing
 from guardian.store.inserts import insert_new
+from guardian.store.lanes import in_turn, lanes
 from guardian.store.monitor.dead_letters import dead_letters_by_id, letter_of, sealed_sizes
 from guardian.store.monitor.keys import chunks
 from guardian.store.monitor.tables import findings, outbox
@@ -125,17 +125,17 @@ class Outbox:
             kinds = [each for each in asked if connection.execute(_ANY, {"kind": each}).first()]
             for queue in ((each, rank) for rank in RANKS for each in kinds):
                 where = [*_due(queue[0], topics), outbox.c.rank == queue[1]]
-                found = _lanes(connection, where, times)
-                for when, lanes in zip(times, found, strict=True):
-                    if lanes:
-                        waiting.append((queue, [*where, when], lanes))
+                found = lanes(connection, outbox.c.lane, where, times)
+                for when, waits in zip(times, found, strict=True):
+                    if waits:
+                        waiting.append((queue, [*where, when], waits))
         if not waiting:
             return []
         with writing(self._engine) as connection:
             rows: Sequence[RowMapping] = []
-            for queue, where, lanes in waiting:
+            for queue, where, waits in waiting:
                 most = limit if queue[1] else limit - limit // 10
-                rows = [*rows, *self._by_turns(connection, queue, where, lanes, most - len(rows))]
+                rows = [*rows, *self._by_turns(connection, queue, where, waits, most - len(rows))]
             rows = _as_memory_takes(connection, rows)
             ids = [row["id"] for row in rows]
             for part in chunks(ids):
@@ -145,15 +145,14 @@ class Outbox:
         return [_item(row, bodies, letters) for row in rows]
 
     def _by_turns(
-        self, connection: Connection, queue: _Queue, where: Iterable[Any], lanes: Iterable[str], most: int
+        self, connection: Connection, queue: _Queue, where: Iterable[Any], waits: Iterable[str], most: int
     ) -> list[RowMapping]:
         """The first of each lane, then the second of each, from the lane on whose turn it is."""
-        last = self._last.get(queue, "")
         order = outbox.c.next_at, outbox.c.attempts, outbox.c.id
         query = select(outbox).where(*where).order_by(*order).limit(most).with_for_update(skip_locked=True)
         each = [
             connection.execute(query.where(outbox.c.lane == lane)).mappings().all()
-            for lane in sorted(lanes, key=lambda lane: (lane <= last, lane))[:most]
+            for lane in in_turn(waits, self._last.get(queue, ""))[:most]
         ]
         rows = [row for turn in zip_longest(*each) for row in turn if row is not None][:most]
         if rows:
@@ -225,17 +224,6 @@ def _due(kind: _Kind | None, topics: Collection[str] | None) -> list[Any]:
     if topics is not None:
         where.append(or_(outbox.c.kind != "dead_letter", letter_of(outbox.c.ref, topics)))
     return where
-
-
-def _lanes(connection: Connection, where: Sequence[Any], times: Sequence[ColumnElement[bool]]) -> list[list[str]]:
-    """For each of the times the lanes in which something is due then: from one lane to the next along the index,
-    however much waits in each."""
-    lanes = select(func.min(outbox.c.lane).label("lane")).where(*where).cte("lanes", recursive=True)
-    further = select(func.min(outbox.c.lane)).where(*where, outbox.c.lane > lanes.c.lane).scalar_subquery()
-    lanes = lanes.union_all(select(further).where(lanes.c.lane.is_not(None)))
-    due = (exists().where(*where, when, outbox.c.lane == lanes.c.lane) for when in times)
-    rows = connection.execute(select(lanes.c.lane, *due).where(lanes.c.lane.is_not(None))).all()
-    return [[row[0] for row in rows if row[nth]] for nth, _ in enumerate(times, start=1)]
 
 
 def _refs(rows: Iterable[RowMapping], kind: _Kind) -> list[str]:

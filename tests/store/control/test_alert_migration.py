@@ -1,5 +1,6 @@
-"""What waited in the queue that all channels shared waits for each of them."""
+"""What waited in the queue that all channels shared waits for each of them; later, what is urgent goes first."""
 
+import json
 from datetime import UTC, datetime
 
 from revisions import go
@@ -40,4 +41,27 @@ def test_alerts_of_before_go_to_every_channel_that_is_configured_then_and_none_t
         assert refused == [(4, "email", "k4", "webhook: no"), (4, "webhook", "k4", "webhook: no")]
         alerts.add(kind="finding", case_key="c", idempotency_key="k5", payload="k5", now=NOW)
         assert alerts.claim("email", NOW) == QueuedAlert(5, "k5", 0)
+    engine.dispose()
+
+
+def test_alerts_of_before_that_are_not_sent_yet_have_their_turn_by_tenant_and_urgency(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/control.db")
+    go(engine, "0019")
+    told = [("low", "flag"), ("low", "revoke"), ("high", "flag"), ("critical", "flag"), ("medium", "flag")]
+    with writing(engine) as connection:
+        for n, (severity, wanted) in enumerate(told, start=1):
+            finding = {"tenant_id": f"t{n}", "severity": severity, "wanted": wanted}
+            alert = {"n": n, "payload": json.dumps({"finding": finding}), "at": "2026-05-12 11:00:00.000000"}
+            state = {"state": "sent" if n == 4 else "parked" if n == 3 else "pending"}
+            for row in (
+                "INTO control_alert VALUES (:n, 'finding', 'c', 'k' || :n, :payload, :at)",
+                "INTO control_delivery VALUES (:n, 'email', :state, 0, :at, NULL, NULL, '')",
+            ):
+                connection.execute(text(f"INSERT {row}"), alert | state)
+    go(engine, "head")
+    with writing(engine) as connection:
+        rows = connection.execute(text("SELECT rank, lane FROM control_delivery ORDER BY alert_id")).all()
+        assert rows == [(1, "t1"), (0, "t2"), (0, "t3"), (1, ""), (1, "t5")]
+        alerts = ControlRows(connection).alerts
+        assert [alerts.claim("email", NOW).id for _ in range(3)] == [2, 1, 5]
     engine.dispose()

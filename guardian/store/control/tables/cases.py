@@ -1,6 +1,6 @@
 """What people are told: alerts, and cases as a channel shows them."""
 
-from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, SmallInteger, String, Table, Text
 
 from guardian.store.columns import UtcDateTime
 from guardian.store.control.tables.naming import metadata
@@ -20,7 +20,7 @@ alert = Table(
 # The channels that alerts go to. Slack is none of them: it follows the alerts by their cases.
 channel = Table("control_channel", metadata, Column("name", String(64), primary_key=True))
 
-# Where an alert stands on its way to one channel.
+# Where an alert stands on its way to one channel. Its lane is its tenant, its rank 0 where it is urgent.
 delivery = Table(
     "control_delivery",
     metadata,
@@ -32,8 +32,10 @@ delivery = Table(
     Column("claimed_at", UtcDateTime),
     Column("remote", Text),
     Column("last_error", Text, nullable=False),
+    Column("rank", SmallInteger, nullable=False, server_default="1"),
+    Column("lane", String(512), nullable=False, server_default=""),
     PrimaryKeyConstraint("alert_id", "channel"),
-    Index(None, "channel", "state", "next_at", "alert_id"),
+    Index(None, "channel", "state", "rank", "lane", "next_at", "alert_id"),
 )
 
 # A case as a channel of people shows it: where it stands there, and what is to be written next.
