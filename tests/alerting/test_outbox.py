@@ -539,6 +539,14 @@ def test_an_alert_is_queued_for_the_channels_that_there_are_and_for_none_where_s
         assert rows.alerts.depth("log") == 2, "they wait there still"
 
 
+def test_what_waited_for_slack_before_channels_had_names_goes_nowhere_else(outbox, make_alert, time) -> None:
+    put(outbox, make_alert(1), time)
+    outbox.deliver_to()
+    outbox.deliver_to("siem")
+    with outbox.store.read() as rows:
+        assert [rows.alerts.depth(each) for each in ("siem", UNNAMED, "log")] == [0, 0, 0]
+
+
 def test_what_waits_when_slack_is_left_alone_goes_to_the_log_and_what_was_refused_stays_listed(
     outbox, metrics, make_alert, time
 ) -> None:
