@@ -1,6 +1,7 @@
 """Slack is taken out of the configuration: what it had not shown goes to the channels that are there instead."""
 
 import pytest
+from slack_server import CHANNEL
 
 from guardian.control.alert_outbox import AlertQueues
 
@@ -63,6 +64,22 @@ def test_what_slack_alone_was_to_show_and_could_not_goes_to_its_successor_once(a
     office.submit(a_finding("s4"))
     restarted(office, webhook)
     assert webhook.told[4:] == [("s4", "high")]
+    with office.deps.store.read() as rows:
+        assert rows.feeds.position("left") == 7, "what was told is not read again at each start"
+
+
+def test_what_came_while_slack_took_what_was_before_goes_to_its_successor(alone, slack, a_finding) -> None:
+    office = alone()
+    office.submit(a_finding("s1"))
+    row = office.outbox.claim(office.clock())
+    office.submit(a_finding("s1", n=1, severity="critical"))
+    office.clock.pass_(seconds=1)
+    office.outbox.sent(row.id, f"{CHANNEL}:1700000000.000001")
+    slack.down = True
+    office.worker.step()
+    webhook = Kept()
+    restarted(office, webhook)
+    assert webhook.told == [("s1", "critical")]
 
 
 def test_what_a_digest_was_to_list_goes_to_its_successor_too(alone, slack, a_finding) -> None:

@@ -87,14 +87,15 @@ class FeedRows:
 
     def left(self) -> list[int]:
         """The alerts that only the channel that follows cases was to show and has not, in order: what it has not
-        read, and what came to a case that it has to write since it last wrote that, or the digest that lists it.
+        read, and what came to a case that it has to write since it last wrote that, or the digest that lists it, or
+        newest to one of which it has a write in hand.
 
         It is gone, so they are for others; the next call begins where this one ended.
         """
         unread = alert.c.id > max(self.position("alerts"), self.position(_LEFT))
         of_case = select(alert.c.id).join(case, case.c.key == alert.c.case_key)
-        in_hand = alert.c.id == case.c.alert_id, or_(case.c.step.is_not(None), case.c.shown != case.c.digest)
-        own = of_case.where(case.c.status.in_(_UNWRITTEN), or_(_after(case), and_(*in_hand)))
+        in_hand = and_(case.c.step.is_not(None), case.c.alert_id == alert.c.id)
+        own = of_case.where(case.c.status.in_(_UNWRITTEN), or_(_after(case), in_hand))
         digest = case.alias()
         listed = of_case.join(digest, digest.c.key == case.c.folded_into)
         listed = listed.where(digest.c.status.in_(_UNWRITTEN), _after(digest))
