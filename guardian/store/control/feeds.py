@@ -87,8 +87,8 @@ class FeedRows:
 
     def left(self) -> list[int]:
         """The alerts that only the channel that follows cases was to show and has not, in order: what it has not
-        read, and what came to a case that it has to write since it last wrote that, or the digest that lists it, or
-        newest to one of which it has a write in hand.
+        read; what came to a case that it has to write since it last wrote that, or the digest that lists it; and
+        the newest of a case of which it has a write in hand.
 
         It is gone, so they are for others; the next call begins where this one ended.
         """
