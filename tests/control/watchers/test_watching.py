@@ -113,6 +113,11 @@ def test_the_revision_of_a_gateway_is_that_of_its_last_process_by_what_concerns_
     ack(quiet, "1.1", "hangs")
     watch(quiet.deps)
     assert shown() == 1
+    with quiet.deps.store.write() as rows:
+        begin_epoch(rows.connection, 2, 100, quiet.clock())
+    quiet.revoke("s2")
+    watch(quiet.deps)
+    assert shown() == 0, "its revision is of an epoch that is over"
     quiet.clock.pass_(days=2)
     watch(quiet.deps)
     watch(quiet.deps)
