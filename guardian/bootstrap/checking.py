@@ -10,7 +10,7 @@ from guardian.bootstrap.judgement import open_signals
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.policies import CEDAR, close_point, external_point
 from guardian.bootstrap.revocation import open_faces
-from guardian.bootstrap.slack import people
+from guardian.bootstrap.slack import check_slack
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
@@ -28,9 +28,12 @@ def check_plugins(settings: Settings) -> None:
     close_point(external_point(settings))
     open_faces(settings)
     check_channels(settings)
-    people(settings)
+    check_slack(settings)
     backends(settings)
-    control_settings(settings)
+    if control_settings(settings).console is not None:
+        from guardian.bootstrap.console import check_identity  # only the pages need what this imports
+
+        check_identity(settings)
     for name, url in (("monitor", settings.store.monitor), ("control", settings.store.control)):
         try:
             check_url(url)

@@ -50,8 +50,10 @@ def open_checkpoints(
 
 def checkpoints_are_kept(settings: Settings) -> str:
     """For who serves. Raises ConfigurationError where the configured file could not be written: that would only be
-    seen on the day that it is needed."""
+    seen on the day that it is needed. So it does for a broker that is configured impossibly."""
     named, topic = settings.audit.checkpoint_file, settings.audit.checkpoint_topic
+    if topic is not None:
+        _kafka(settings)
     to_topic = f"go to topic {topic!r}" if topic is not None else ""
     if named is None:
         return to_topic or "stay in the database (audit.checkpoint_file)"

@@ -1,8 +1,10 @@
 """The evidence pages put together, in front of the control API that they speak to."""
 
+import ssl
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from guardian.archive.timelines import ArchivedTimelines
@@ -29,7 +31,9 @@ _INSIDE = "http://control.in-process"
 _BROWSERS_WAIT = timedelta(minutes=10)
 
 
-def with_console(settings: Settings, deps: ControlDeps, control: ASGIApp) -> ASGIApp:
+def with_console(
+    settings: Settings, deps: ControlDeps, control: ASGIApp, identity: OpenIdProvider | None
+) -> ASGIApp:
     """The control API with the pages before it, where they are enabled; else the API as it is."""
     rule = deps.settings.console
     if rule is None:
@@ -45,7 +49,7 @@ def with_console(settings: Settings, deps: ControlDeps, control: ASGIApp) -> ASG
         thresholds=Thresholds(settings.response.flag_one_in, settings.response.revoke_one_in),
         exception_days=deps.settings.exception_days,
         timelines=None if archive is None else ArchivedTimelines(settings.resolve(archive)),
-        identity=open_identity(settings, rule.url),
+        identity=identity,
         proposals=None if settings.console.proposals is None else settings.resolve(settings.console.proposals),
         model=model_facts(settings),
     )
@@ -57,12 +61,8 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
     section = settings.console.oidc
     if section is None:
         return None
-    if not is_private(section.issuer):
-        raise ConfigurationError("console.oidc.issuer: an identity provider speaks https")
-    if "openid" not in section.scopes:
-        raise ConfigurationError("console.oidc.scopes: without openid the provider tells nobody's name")
+    check_identity(settings)
     secret = section.client_secret
-    ca = None if section.ca_file is None else settings.resolve(section.ca_file)
     return OpenIdProvider(
         Client(
             issuer=section.issuer,
@@ -73,10 +73,38 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
         ),
         name=section.name,
         person=_mapping(settings),
-        http=BoundedClient(timeout=section.timeout_s, ca=ca, follow_redirects=False),
+        http=BoundedClient(
+            timeout=section.timeout_s,
+            ca=None if section.ca_file is None else settings.resolve(section.ca_file),
+            follow_redirects=False,
+        ),
         sealing=SecretFiles.of(settings).load_console_seal(_BROWSERS_WAIT),
         clock=utc_now,
     )
+
+
+def check_identity(settings: Settings) -> None:
+    """Raises ConfigurationError for a provider that nobody could sign in by."""
+    section = settings.console.oidc
+    if section is None:
+        return
+    if not is_private(section.issuer):
+        raise ConfigurationError("console.oidc.issuer: an identity provider speaks https")
+    if "openid" not in section.scopes:
+        raise ConfigurationError("console.oidc.scopes: without openid the provider tells nobody's name")
+    if section.ca_file is not None:
+        _check_ca(settings.resolve(section.ca_file))
+    _mapping(settings)
+
+
+def _check_ca(ca: Path) -> None:
+    try:
+        ssl.create_default_context(cafile=ca)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"console.oidc.ca_file: {ca} holds no certificates in PEM that can be read ({type(error).__name__});"
+            " name the file with those of the provider's CA"
+        ) from error
 
 
 def model_facts(settings: Settings) -> Mapping[str, str]:

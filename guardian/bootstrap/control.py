@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from typing import Any
@@ -20,9 +20,9 @@ from guardian.bootstrap.control_store import open_control_store, open_tokens, re
 from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.listening import BACKLOG, connections, listen, url_of
 from guardian.bootstrap.policies import WatchedPolicies
-from guardian.bootstrap.revocation import Pushing, open_planter, switch_rule
+from guardian.bootstrap.revocation import Pushing, ledger_tenants, open_planter, open_receivers, switch_rule
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bootstrap.slack import SlackQueue, slack_options
+from guardian.bootstrap.slack import SlackQueue, check_slack, slack_options
 from guardian.bootstrap.visiting import visit_rule
 from guardian.config import Settings
 from guardian.config.base import Options
@@ -72,7 +72,11 @@ class Control:
         bundle_key = BundleKey(SecretFiles.of(settings).opa)
         self._stop_channels = threading.Event()
         channels = open_channels(settings, self._stop_channels)
+        check_slack(settings)
         slack = slack_options(settings)
+        planter = open_planter(settings)
+        receivers = open_receivers(settings, keys, tenants=lambda: ledger_tenants(self.store))
+        served = _pages(settings, rules)
         self.store = begun.enter_context(closing(_made_store(settings)))
         self.tokens = open_tokens(settings, self.store, keys)
         self._alerts = AlertQueues(
@@ -93,31 +97,26 @@ class Control:
             settings=rules,
             signer=ListSigner(keys, self.tokens.issuer),
             bundle_key=bundle_key,
-            planter=open_planter(settings),
+            planter=planter,
             adviser=adviser or remote_adviser(settings),
             unsigned=self._checkpoints.trouble,
             kept_in=self._checkpoints.kept_in,
             steady=SureTime(utc_now, steady_s),
         )
         self._deps.watched.before = self.store.last_sign
-        self._pushing = Pushing(settings, self._deps, self.tokens)
+        self._pushing = Pushing(self._deps, receivers)
         self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)
         queue = self._slack
         measures = [self._alerts.measure, *self._pushing.measures, *([] if queue is None else [queue.measure])]
         measures.append(self._checkpoints.measure)
         app = create_app(self._deps, slack=None if queue is None else queue.door, measures=measures)
         self._bell = app.state.bell
-        served: Any = app
-        if self._deps.settings.console is not None:  # what only the pages need is imported only for them
-            from guardian.bootstrap.console import with_console
-
-            served = with_console(settings, self._deps, app)
         with self.store.write() as rows:
             version = self._policies.point.version
             rows.audit.note("start", at=utc_now(), version=__version__, policy_version=version)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                Framed(served),
+                Framed(served(self._deps, app)),
                 http=bounded(connections()),
                 ws="none",  # else a package that happens to be there takes connections out of these bounds
                 backlog=BACKLOG,
@@ -188,6 +187,16 @@ class Control:
         self._silence()
         self._socket.close()
         self.store.close()
+
+
+def _pages(settings: Settings, rules: ControlSettings) -> Callable[[ControlDeps, Any], Any]:
+    """What puts the evidence pages before the API, where there are any."""
+    if rules.console is None:
+        return lambda _deps, app: app
+    from guardian.bootstrap.console import open_identity, with_console  # only the pages need what these import
+
+    identity = open_identity(settings, rules.console.url)
+    return lambda deps, app: with_console(settings, deps, app, identity)
 
 
 def _made_store(settings: Settings) -> ControlStore:

@@ -1,7 +1,7 @@
 """What the switch needs put together: its rules, its keys, its receivers, and what plants its tests."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from guardian.control.distribution.pushing import Pusher
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.errors import ConfigurationError
 from guardian.keys.files import read_secret
-from guardian.keys.tokens import Tokens
+from guardian.keys.signing import SigningKeys
 from guardian.revocation.port import Given, PushPlugin, Receiver
 from guardian.store.control.store import ControlStore
 
@@ -54,35 +54,20 @@ class BusPlanter:
     """Puts planted decisions on the live topic, like any gateway."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._producer: KafkaProducer | None = None
+        self._topic, self._kafka = settings.kafka.topic, kafka_settings(settings)
+        self._producer = KafkaProducer(self._kafka)
 
     def places(self) -> Sequence[int]:
-        return range(topic_partitions(kafka_settings(self._settings), self._settings.kafka.topic) or 0)
+        return range(topic_partitions(self._kafka, self._topic) or 0)
 
     def plant(self, place: int, session_id: str, line: bytes) -> None:
-        if self._producer is None:
-            self._producer = KafkaProducer(kafka_settings(self._settings))
-        self._producer.send(self._settings.kafka.topic, line, key=session_id.encode(), partition=place)
+        self._producer.send(self._topic, line, key=session_id.encode(), partition=place)
 
 
 class Pushing:
-    """One thread for each receiver of the configured faces; woken by the ledger."""
+    """One thread for each receiver; woken by the ledger."""
 
-    def __init__(self, settings: Settings, deps: ControlDeps, tokens: Tokens) -> None:
-        given = Given(
-            producer=lambda: KafkaProducer(kafka_settings(settings)),
-            keys=tokens.keys,
-            issuer=tokens.issuer,
-            clock=utc_now,
-            secret=lambda path: read_secret(settings.base / path, lost="get another").decode().strip(),
-            tenants=lambda: ledger_tenants(deps.store),
-            lacks=lambda topic: topic_partitions(kafka_settings(settings), topic) is None,
-        )
-        receivers = list(_receivers(settings, given))
-        names = [each.name for each in receivers]
-        if len(set(names)) != len(names):
-            raise ConfigurationError("revocation.faces: two receivers are the same")
+    def __init__(self, deps: ControlDeps, receivers: Sequence[Receiver]) -> None:
         self._pushers = [Pusher(deps, each) for each in receivers]
         self.measures = [each.measure for each in self._pushers]
         self._stop = threading.Event()
@@ -117,11 +102,23 @@ def ledger_tenants(store: ControlStore) -> frozenset[str]:
         return frozenset(tenant for epoch in epochs for tenant in rows.ledger.newest_of_each(epoch))
 
 
-def _receivers(settings: Settings, given: Given) -> Sequence[Receiver]:
-    found: list[Receiver] = []
-    for face in open_faces(settings):
-        found.extend(face.open(given))
-    return found
+def open_receivers(
+    settings: Settings, keys: SigningKeys, *, tenants: Callable[[], Collection[str]]
+) -> Sequence[Receiver]:
+    """Those of the configured faces, not connected yet. `tenants` are all that the ledger has had an entry of."""
+    given = Given(
+        producer=lambda: KafkaProducer(kafka_settings(settings)),
+        keys=keys,
+        issuer=settings.control.issuer,
+        clock=utc_now,
+        secret=lambda path: read_secret(settings.base / path, lost="get another").decode().strip(),
+        tenants=tenants,
+        lacks=lambda topic: topic_partitions(kafka_settings(settings), topic) is None,
+    )
+    receivers = [each for face in open_faces(settings) for each in face.open(given)]
+    if len({each.name for each in receivers}) != len(receivers):
+        raise ConfigurationError("revocation.faces: two receivers are the same")
+    return receivers
 
 
 def open_faces(settings: Settings) -> Sequence[PushPlugin]:

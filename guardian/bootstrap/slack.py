@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from guardian.alerting.log import LogChannel
 from guardian.alerting.outbox import AlertWorker
@@ -40,6 +40,25 @@ def slack_options(settings: Settings) -> SlackOptions | None:
     return cast(SlackOptions, plugins.make("alerting", "slack", settings.alerts["slack"], token=token))
 
 
+def check_slack(settings: Settings) -> None:
+    """Raises ConfigurationError for people and secrets with which there could be no queue."""
+    people(settings)
+    options = slack_options(settings)
+    if options is not None:
+        _signature(settings)
+        _socket(settings, options, lambda _kind, _payload: None)
+
+
+def _signature(settings: Settings) -> SlackSignature | None:
+    secret = settings.slack.signing_secret
+    return None if secret is None else SlackSignature(secret.get_secret_value(), now=time.time)
+
+
+def _socket(settings: Settings, options: SlackOptions, take: Callable[[str, Any], None]) -> SlackSocket | None:
+    token = settings.slack.app_token
+    return None if token is None else SlackSocket(token.get_secret_value(), base_url=options.base_url, take=take)
+
+
 class SlackQueue:
     """One per control. `url` says where the control API listens, once it does."""
 
@@ -66,15 +85,8 @@ class SlackQueue:
             refresh=self._refresh,
             metrics=deps.metrics,
         )
-        secret = settings.slack.signing_secret
-        signature = None if secret is None else SlackSignature(secret.get_secret_value(), now=time.time)
-        self.door = SlackDoor(deps, signature, self.desk.take)
-        app_token = settings.slack.app_token
-        self._socket = (
-            None
-            if app_token is None
-            else SlackSocket(app_token.get_secret_value(), base_url=options.base_url, take=self.door.envelope)
-        )
+        self.door = SlackDoor(deps, _signature(settings), self.desk.take)
+        self._socket = _socket(settings, options, self.door.envelope)
 
     def start(self) -> None:
         begin(self._deps)  # before anybody can be told of anything

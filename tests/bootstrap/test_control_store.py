@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from until import until
 
+from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
 from guardian.commands.doctor import examine
@@ -47,6 +48,53 @@ def test_the_doctor_of_a_machine_with_control_says_so_and_that_of_a_monitor_does
     assert "restored backup" in found.found
     assert "epoch_file: control.db.epoch" in found.mend
     assert {check.name: check for check in examine(serving(), "watch")}["database"].ok
+
+
+IMPOSSIBLE_BROKER = {"options": {"sasl_mechansim": "PLAIN"}}
+SLACK = {"alerts": {"slack": {"channel": "C0123456789"}}}
+OIDC = {"issuer": "https://idp.example", "client_id": "guardian"}
+ANN = {"role": "analyst", "tenants": ["*"], "email": "ann@example.com"}
+PLANTED = {"plant_every_s": 60, "tenant": "acme", "gateway": "planted"}
+
+
+def _signing_in(people=None, **more):
+    return {"console": {"enabled": True, "oidc": OIDC | more, "people": people or {"ann": ANN}}}
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"revocation": {"faces": {"kafka": {}}}}, "unknown revocation.faces 'kafka'"),
+        (SLACK | {"slack": {"token": "xoxb-1", "app_token": "nonsense"}}, "slack.app_token"),
+        (SLACK | {"slack": {"token": "xoxb-1", "signing_secret": "short"}}, "slack.signing_secret"),
+        (SLACK | {"slack": {"token": "xoxb-1", "people": {"ann": ANN, "bob": ANN}}}, "slack.people.bob"),
+        (_signing_in(issuer="http://idp.example"), "console.oidc.issuer"),
+        (_signing_in(scopes=["email"]), "console.oidc.scopes"),
+        (_signing_in(ca_file="nofile.pem"), "console.oidc.ca_file: .*home/nofile.pem holds no certificates"),
+        (_signing_in(ca_file="guardian.yaml"), "console.oidc.ca_file: .*home/guardian.yaml holds no certif"),
+        (_signing_in({"ann": ANN, "bob": ANN}), "console.people.bob: ann@example.com is ann already"),
+        ({"kafka": IMPOSSIBLE_BROKER, "audit": {"checkpoint_topic": "signed"}}, "sasl_mechansim"),
+        (
+            {
+                "kafka": IMPOSSIBLE_BROKER,
+                "gateways": {"planted": ["acme"]},
+                "revocation": {"self_test": PLANTED},
+            },
+            "sasl_mechansim",
+        ),
+    ],
+)
+def test_what_is_configured_impossibly_is_said_before_the_database_is_touched(tmp_path, told, says):
+    """The version before could not go on with a database that this one brought up to date."""
+    path = initialise(tmp_path / "home")
+    database = path.parent / "data" / "control.db"
+    database.unlink()
+    settings = load(path, overrides=told)
+    with pytest.raises(ConfigurationError, match=says):
+        Control(settings, metrics=Metrics(), port=0)
+    assert not database.exists()
+    with pytest.raises(ConfigurationError, match=says):
+        check_plugins(settings)
 
 
 @pytest.mark.parametrize("place", ["elsewhere/checkpoints", "data"])

@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 from guardian.archive.rows import pack
 from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events
-from guardian.bootstrap.console import with_console
+from guardian.bootstrap.console import open_identity, with_console
 from guardian.bootstrap.visiting import visit_rule
 from guardian.config import Settings
 from guardian.control.advice.adviser import AdviceRule, Adviser
@@ -329,7 +329,9 @@ def build(
         ),
         adviser=adviser,
     )
-    return Site(deps, clock, settings, with_console(settings, deps, create_app(deps)), folder, url)
+    rule = deps.settings.console
+    identity = None if rule is None else open_identity(settings, rule.url)
+    return Site(deps, clock, settings, with_console(settings, deps, create_app(deps), identity), folder, url)
 
 
 @pytest.fixture

@@ -521,7 +521,7 @@ def in_days(site, most=None):
     """The most days that the form takes, and those that stand in it."""
     if most is not None:
         deps = replace(site.deps, settings=replace(site.deps.settings, exception_days=most))
-        site.app = with_console(site.settings, deps, create_app(deps))
+        site.app = with_console(site.settings, deps, create_app(deps), None)
     html = site.signed_in("lee", "approver").session()
     return re.search(r'name="days"[^>]* max="(\d+)" value="(\d+)"', html).groups()
 
