@@ -2,6 +2,7 @@
 
 GuardianError
 ├── ConfigurationError   a setting is missing, unknown or impossible; raised at start, never later
+│   └── PlaceAway        the address or folder that it names is not there now: a disk or a network may come late
 ├── DecodeError          one record could not be read; it goes to the dead-letter queue with `reason`
 ├── ModelError           the drift model is absent, altered or of another format
 │   └── ModelAway        it is there, and this machine cannot load it now: memory or a device may be short
@@ -33,6 +34,10 @@ class GuardianError(Exception):
 
 class ConfigurationError(GuardianError):
     """A setting is missing, unknown or impossible."""
+
+
+class PlaceAway(ConfigurationError):
+    """The address or folder that a setting names is not there now; it may be when a disk or a network has come."""
 
 
 class DecodeError(GuardianError):

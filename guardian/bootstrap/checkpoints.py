@@ -8,7 +8,7 @@ from guardian.audit.writer import Checkpoints
 from guardian.bootstrap.clock import utc_now
 from guardian.bus.port import Producer
 from guardian.config import Settings
-from guardian.errors import ConfigurationError
+from guardian.errors import PlaceAway
 from guardian.keys.signing import SigningKeys
 from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics
@@ -49,8 +49,8 @@ def open_checkpoints(
 
 
 def checkpoints_are_kept(settings: Settings) -> str:
-    """For who serves. Raises ConfigurationError where the configured file could not be written: that would only be
-    seen on the day that it is needed. So it does for a broker that is configured impossibly."""
+    """For who serves. Raises PlaceAway where the configured file could not be written: that would only be
+    seen on the day that it is needed. Raises ConfigurationError for a broker that cannot be."""
     named, topic = settings.audit.checkpoint_file, settings.audit.checkpoint_topic
     if topic is not None:
         _kafka(settings)
@@ -63,7 +63,7 @@ def checkpoints_are_kept(settings: Settings) -> str:
     else:
         may = os.access(path.parent, os.W_OK | os.X_OK)
     if not may:
-        raise ConfigurationError(
+        raise PlaceAway(
             f"audit.checkpoint_file: {path} is no file that this user can write; mount its disk, make its folder,"
             " mend their owner or mode, or name it under ReadWritePaths in guardian's unit"
         )

@@ -7,7 +7,7 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.databases import control_url
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, PlaceAway
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.store.control.store import ControlStore
@@ -41,7 +41,8 @@ def migrate_control(settings: Settings) -> None:
 
 
 def restore_is_noticed(settings: Settings) -> None:
-    """For who serves the list. Raises ConfigurationError where nothing would tell that a backup was restored."""
+    """For who serves the list. Raises ConfigurationError where nothing would tell that a backup was restored:
+    PlaceAway where the folder that would is not there."""
     named = settings.store.epoch_file
     if settings.store.control.startswith("sqlite"):
         return  # where none is named, it lies beside the database
@@ -54,9 +55,9 @@ def restore_is_noticed(settings: Settings) -> None:
         )
     folder = settings.resolve(named).parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigurationError(
+        raise PlaceAway(
             f"store.epoch_file: {folder} is no folder that this user can write, and a restored backup would go"
-            " unnoticed; make it, or mend its owner or mode"
+            " unnoticed; mount its disk, make it, or mend its owner or mode"
         )
 
 

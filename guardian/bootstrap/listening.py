@@ -1,10 +1,9 @@
 """The socket that the control API listens on."""
 
-import errno
 import resource
 import socket
 
-from guardian.errors import ConfigurationError
+from guardian.stream.listening import not_listening
 
 BACKLOG = 256
 """Connections that wait to be taken; asyncio takes as many at a time."""
@@ -40,11 +39,7 @@ def listen(host: str, port: int, *, unread_s: float = _UNREAD_S) -> socket.socke
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        port_is_it = error.errno in (errno.EADDRINUSE, errno.EACCES)
-        what, way = ("port", "choose another port") if port_is_it else ("host", "name an address of this machine")
-        raise ConfigurationError(
-            f"control.{what}: cannot listen on {host}:{port}: {error.strerror}; {way}"
-        ) from error
+        raise not_listening(error, host, port, setting="control.port") from error
     listener.listen(BACKLOG)
     return listener
 

@@ -21,7 +21,15 @@ from typer.main import get_command_name
 
 from guardian import __version__
 from guardian.cli.common import CUT_OFF, escape
-from guardian.errors import ConfigurationError, FuseBlown, GuardianError, ModelAway, ModelError, PolicyError
+from guardian.errors import (
+    ConfigurationError,
+    FuseBlown,
+    GuardianError,
+    ModelAway,
+    ModelError,
+    PlaceAway,
+    PolicyError,
+)
 from guardian.telemetry import configure_logging
 
 PANELS = {
@@ -156,6 +164,7 @@ def _root(
 
 _LASTING = (ConfigurationError, ModelError, PolicyError)
 """What starting again does not mend: the units start nothing again after it."""
+_PASSING = (ModelAway, PlaceAway)
 
 
 def main() -> None:
@@ -174,7 +183,7 @@ def main() -> None:
 
 
 def _code(error: Exception) -> int:
-    if isinstance(error, _LASTING) and not isinstance(error, ModelAway):
+    if isinstance(error, _LASTING) and not isinstance(error, _PASSING):
         return 2
     return 4 if isinstance(error, FuseBlown) else 1
 

@@ -2,13 +2,25 @@
 
 import errno
 import hmac
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, PlaceAway
 
 _PATIENCE_S = 30.0
+_LASTING = (errno.EACCES, errno.EAFNOSUPPORT, socket.EAI_NONAME)
+
+
+def not_listening(error: OSError, host: str, port: int, *, setting: str) -> ConfigurationError:
+    """What is wrong with the `setting` of a port, or with that of its host. PlaceAway where waiting may mend it:
+    who had the port may be ending, and an address or what resolves names may come late."""
+    taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
+    name = setting if taken else setting.removesuffix("port") + "host"
+    way = "choose another port" if taken else "name an address of this machine"
+    kind = ConfigurationError if error.errno in _LASTING else PlaceAway
+    return kind(f"{name}: cannot listen on {host}:{port}: {error.strerror}; {way}")
 
 
 class Face(BaseHTTPRequestHandler):
@@ -47,10 +59,7 @@ class Listener:
         try:
             self._server = Server((host, port), face)
         except OSError as error:
-            taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
-            name = setting if taken else setting.replace("_port", "_host")
-            way = "choose another port" if taken else "name an address of this machine"
-            raise ConfigurationError(f"{name}: cannot listen on {host}:{port}: {error.strerror}; {way}") from error
+            raise not_listening(error, host, port, setting=setting) from error
         threading.Thread(target=self._server.serve_forever, name=name, daemon=True).start()
 
     @property

@@ -15,7 +15,7 @@ from guardian.commands.doctor import examine
 from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.domain.revocation import Revision
-from guardian.errors import ConfigurationError, StoreError
+from guardian.errors import ConfigurationError, PlaceAway, StoreError
 from guardian.store.control.peers import Peer
 from guardian.telemetry import Metrics
 
@@ -39,7 +39,9 @@ def test_control_does_not_start_where_a_restored_backup_would_go_unnoticed_and_s
 
 
 def test_nor_where_that_file_has_no_folder(serving):
-    with pytest.raises(ConfigurationError, match=r"home/nowhere is no folder that this user can write.*; make it"):
+    with pytest.raises(
+        PlaceAway, match=r"home/nowhere is no folder that this user can write.*; mount its disk, make it"
+    ):
         Control(serving(epoch_file="nowhere/control.db.epoch"), metrics=Metrics(), port=0)
 
 
@@ -102,9 +104,7 @@ def test_control_does_not_start_where_its_checkpoints_could_not_be_written(tmp_p
     """A disk that is not mounted: in its place a folder would be made, and nobody would look there."""
     path = initialise(tmp_path / "home")
     settings = load(path, overrides={"audit": {"checkpoint_file": place}})
-    with pytest.raises(
-        ConfigurationError, match=rf"audit\.checkpoint_file: .*home/{place} is no file that this user can"
-    ):
+    with pytest.raises(PlaceAway, match=rf"audit\.checkpoint_file: .*home/{place} is no file that this user can"):
         Control(settings, metrics=Metrics(), port=0)
     assert not (path.parent / "elsewhere").exists()
     found = {check.name: check for check in examine(settings, "serve")}["checkpoints"]

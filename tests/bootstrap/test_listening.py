@@ -1,5 +1,6 @@
 """The control API's socket."""
 
+import errno
 import resource
 import socket
 import time
@@ -12,9 +13,11 @@ import pytest
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.listening import connections, listen, url_of
 from guardian.bootstrap.resources import resource as resource_folder
+from guardian.cli import _code
 from guardian.commands.initialise import initialise
 from guardian.config import load
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, PlaceAway
+from guardian.stream.listening import not_listening
 from guardian.telemetry import Metrics
 
 
@@ -39,6 +42,33 @@ def test_a_host_that_is_not_here_is_said_to_be_what_is_wrong(host: str):
         ConfigurationError, match=r"control\.host: cannot listen on .*name an address of this machine"
     ):
         listen(host, 0)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "passes"),
+    [
+        (OSError(errno.EADDRINUSE, "in use"), True),
+        (OSError(errno.EADDRNOTAVAIL, "an interface that is not up yet"), True),
+        (socket.gaierror(socket.EAI_AGAIN, "no resolver yet"), True),
+        (OSError(errno.EACCES, "a port below 1024"), False),
+        (OSError(errno.EAFNOSUPPORT, "no IPv6"), False),
+        (socket.gaierror(socket.EAI_NONAME, "no such host"), False),
+    ],
+)
+def test_what_passes_is_tried_again_by_the_unit_and_what_lasts_is_not(
+    trouble: OSError, passes: bool, monkeypatch: pytest.MonkeyPatch
+):
+    def bind(*_: object) -> None:
+        raise trouble
+
+    with monkeypatch.context() as broken:
+        broken.setattr(socket.socket, "bind", bind)
+        with pytest.raises(ConfigurationError) as of_control:
+            listen("127.0.0.1", 0)
+    told = not_listening(trouble, "127.0.0.1", 0, setting="monitor.health_port")
+    for refused in (of_control.value, told):
+        assert isinstance(refused, PlaceAway) == passes
+        assert _code(refused) == (1 if passes else 2)
 
 
 def test_no_host_at_all_is_not_every_address_of_the_machine():
