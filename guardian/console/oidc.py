@@ -209,7 +209,7 @@ class OpenIdProvider:
         now, provider = self._clock(), self._provider()
         with self._lock:
             kept = self._keys
-        if kept is not None and now - kept[0] < (_ASK_AGAIN if fresh else _KEPT):
+        if kept is not None and timedelta(0) <= now - kept[0] < (_ASK_AGAIN if fresh else _KEPT):
             return kept[1]
         try:
             if not (keys := tuple(usable(self._get(provider.keys)["keys"], of=provider.keys))):
@@ -225,7 +225,7 @@ class OpenIdProvider:
         """One asks and the others wait for the answer; that it failed is remembered for some seconds."""
         with self._asking:
             known, now = self._known, self._clock()
-            if known is not None and now - known.at < _KEPT:
+            if known is not None and timedelta(0) <= now - known.at < _KEPT:
                 return known
             if self._failed is not None and timedelta(0) <= now - self._failed[0] < _NOT_AGAIN:
                 raise ProviderAway(str(self._failed[1]))

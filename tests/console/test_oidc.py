@@ -216,6 +216,23 @@ def test_the_provider_may_change_its_keys(made):
     assert there_and_back(site.browser()).status_code == 303
 
 
+def test_what_was_heard_by_a_clock_that_was_ahead_is_asked_again_once_that_is_right(made, monkeypatch):
+    """Else a key that the provider withdrew would be believed, and its new one not, as long as that was ahead."""
+    site, idp = made
+    asked: list[str] = []
+    get = OpenIdProvider._get
+    monkeypatch.setattr(OpenIdProvider, "_get", lambda self, url: asked.append(url) or get(self, url))
+    site.clock.pass_(days=365)
+    provider = open_identity(site.settings, "http://127.0.0.1:8731/console")
+    provider.examine()
+    site.clock.pass_(days=-365)
+    idp.rotate()
+    provider.examine()
+    provider.examine()
+    assert len(asked) == 4
+    assert asked[:2] == asked[2:]
+
+
 @pytest.mark.parametrize(
     ("kind", "curve", "algorithm"),
     [("RSA", 2048, "RS512"), ("RSA", 2048, "PS384"), ("EC", "P-384", "ES384"), ("OKP", "Ed25519", "Ed25519")],
