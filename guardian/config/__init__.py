@@ -28,7 +28,7 @@ from guardian.config.control import (
 from guardian.config.explaining import explain
 from guardian.config.intake import EnvelopeSection, KafkaSection, SourceSection
 from guardian.config.judging import ModelSection, ResponseSection
-from guardian.config.keeping import ArchiveSection, StoreSection, TighteningSection
+from guardian.config.keeping import ArchiveSection, StoreSection, TighteningSection, place_of_database
 from guardian.config.monitor import MonitorSection
 from guardian.config.revocation import AdviceSection, RevocationSection
 from guardian.config.variables import prepare, spelt_out, variables_of
@@ -78,6 +78,15 @@ class Settings(BaseSettings):
     slack: SlackSection = SlackSection()
     logging: LoggingSection = LoggingSection()
     base: Path = Path(".")  # the folder that relative paths start from
+
+    @model_validator(mode="after")
+    def _two_databases(self) -> Self:
+        control, monitor = (place_of_database(url, self.base) for url in (self.store.control, self.store.monitor))
+        if control is not None and control == monitor:
+            raise ValueError(
+                "store: monitor and control need a database each: the monitor must not write the ledger"
+            )
+        return self
 
     @model_validator(mode="after")
     def _planted_decisions_are_believed(self) -> Self:

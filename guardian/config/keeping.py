@@ -1,6 +1,6 @@
 """What lasts: databases, the archive, and what is proposed from it."""
 
-from os.path import normpath
+from os.path import realpath
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -9,6 +9,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from guardian.archive.redaction import Treatment
 from guardian.config.base import Days, Plugins, Seconds, Section, Wildcards, plugins
+from guardian.domain.urls import is_here
+
+_SAYS_WHERE = ("host", "hostaddr", "port", "dbname", "service", "options")
+"""What libpq is told after the `?` of where the data lies: `options` may name a schema."""
 
 
 class StoreSection(Section):
@@ -19,13 +23,10 @@ class StoreSection(Section):
     dead_letter_days: Days = 14
 
     @model_validator(mode="after")
-    def _two_databases(self) -> Self:
-        control, monitor = _database(self.control), _database(self.monitor)
-        for name, found in (("control", control), ("monitor", monitor)):
-            if found in (("sqlite", "."), ("sqlite", ":memory:")):
+    def _in_no_memory(self) -> Self:
+        for name, url in (("control", self.control), ("monitor", self.monitor)):
+            if place_of_database(url, Path("/")) in (("sqlite", "/"), ("sqlite", "/:memory:")):
                 raise ValueError(f"{name}: a database in memory is gone with its process; name a file")
-        if control is not None and control == monitor:
-            raise ValueError("monitor and control need a database each: the monitor must not write the ledger")
         return self
 
 
@@ -56,13 +57,15 @@ class TighteningSection(Section):
     rejections: Path = Path("tightening-rejections.yaml")
 
 
-def _database(url: str) -> tuple[object, ...] | None:
-    """Which database a URL names, whoever signs in there and however; None for no URL."""
+def place_of_database(url: str, base: Path) -> tuple[object, ...] | None:
+    """Which database a URL names, whoever signs in there and however; None for no URL. Files start at `base`."""
     try:
         parts = urlsplit(url)
         kind, port = parts.scheme.partition("+")[0], parts.port
     except ValueError:
         return None
     if kind == "sqlite":
-        return kind, normpath(parts.path[1:])
-    return kind, parts.hostname, port or 5432, parts.path, sorted(parse_qsl(parts.query))
+        return kind, realpath(base / parts.path[1:])
+    host = (parts.hostname or "").rstrip(".")
+    where = sorted((name, told) for name, told in parse_qsl(parts.query) if name in _SAYS_WHERE)
+    return kind, "localhost" if is_here(host) else host, port or 5432, parts.path, where

@@ -22,6 +22,7 @@ MONITOR = "guardian.store.monitor.migrations"
 """The packages with the alembic revisions: `env.py` holds only `run_migrations()`, `versions/` the revisions."""
 
 _STARTS = {CONTROL: "guardian serve", MONITOR: "guardian watch"}
+_BESIDES = {CONTROL: MONITOR, MONITOR: CONTROL}
 _BY_THEIR_OWNER = (
     " (where its role does not own the tables, their owner does with `guardian migrate` and section 4 of"
     " config/examples/postgres-roles.sql)"
@@ -101,9 +102,14 @@ def run_migrations() -> None:
 
 
 def _known(connection: Connection, scripts: str) -> str | None:
-    """The database's revision; None where it is empty. Raises StoreError where a later version made it, or, of a
-    file of SQLite, another program: a server's database may be shared."""
+    """The database's revision; None where it is empty. Raises StoreError where a later version made it, where
+    it is the other one of guardian's two, or, of a file of SQLite, another program's: a server's may be shared."""
     found = MigrationContext.configure(connection, opts={"version_table": _table(scripts)}).get_current_revision()
+    if found is None and inspect(connection).has_table(_table(_BESIDES[scripts])):
+        raise StoreError(
+            f"store: {without_secrets(connection.engine.url)} is that of `{_STARTS[_BESIDES[scripts]]}`; monitor"
+            " and control need a database each, as the monitor must not write the ledger: name another"
+        )
     if found is None and connection.dialect.name == "sqlite":
         tables = inspect(connection).get_table_names()
         if tables and _table(scripts) not in tables:

@@ -187,13 +187,30 @@ def test_what_a_sessions_name_shows_cannot_be_redacted_where_sessions_may_go_by_
     [
         ("sqlite:///data/guardian.db", "sqlite:///data/guardian.db"),
         ("sqlite:///data/guardian.db?timeout=5", "sqlite:///data/../data/guardian.db"),
+        ("sqlite:///data/guardian.db", "sqlite:///{folder}/data/guardian.db"),
+        ("sqlite+pysqlite:///data/guardian.db", "sqlite:///linked/guardian.db"),
         ("postgresql+psycopg://monitor:a@db/guardian", "postgresql://control:b@DB:5432/guardian"),
+        ("postgresql+psycopg://monitor:a@db/guardian?application_name=x", "postgresql://control:b@db./guardian"),
+        ("postgresql+psycopg://localhost/guardian", "postgresql+psycopg://127.0.0.1:5432/guardian"),
     ],
 )
-def test_one_database_for_monitor_and_control_is_refused(write, monitor: str, control: str) -> None:
+def test_one_database_for_monitor_and_control_is_refused(
+    write, tmp_path: Path, monitor: str, control: str
+) -> None:
+    control = control.format(folder=tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "linked").symlink_to("data")
     said = refusal(write(yaml.safe_dump({"store": {"monitor": monitor, "control": control}})))
     assert "a database each" in said
     load(write(yaml.safe_dump({"store": {"monitor": monitor, "control": control.replace("guardian", "other")}})))
+
+
+@pytest.mark.parametrize(
+    "told", ["host=/run/b&options=-csearch_path%3Da", "host=/run/a&options=-csearch_path%3Db"]
+)
+def test_databases_of_one_name_on_two_sockets_or_in_two_schemas_are_two(write, told: str) -> None:
+    url = "postgresql+psycopg:///guardian?host=/run/a&options=-csearch_path%3Da"
+    load(write(yaml.safe_dump({"store": {"monitor": url, "control": f"postgresql+psycopg:///guardian?{told}"}})))
 
 
 @pytest.mark.parametrize("room", ["monitor", "control"])

@@ -73,8 +73,11 @@ def test_the_database_of_another_program_gets_no_table(opened, tmp_path):
         assert theirs.execute("SELECT name FROM sqlite_master").fetchall() == [("customer",)]
 
 
-def test_nor_does_that_of_the_monitor_become_controls(tmp_path):
-    url = f"sqlite:///{tmp_path}/monitor.db"
-    OPENED["monitor"](url).close()
-    with pytest.raises(StoreError, match="of something else"):
-        OPENED["control"](url)
+@pytest.mark.parametrize(
+    ("first", "second", "whose"), [("monitor", "control", "watch"), ("control", "monitor", "serve")]
+)
+def test_nor_does_that_of_one_become_the_others(first, second, whose, tmp_path):
+    url = f"sqlite:///{tmp_path}/one.db"
+    OPENED[first](url).close()
+    with pytest.raises(StoreError, match=rf"one\.db is that of `guardian {whose}`; .* a database each"):
+        OPENED[second](url)

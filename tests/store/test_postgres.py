@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from postgres import open_postgres
 from revisions import go
-from sqlalchemy import Connection, Engine, event, literal, select, text
+from sqlalchemy import Connection, Engine, event, inspect, literal, select, text
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
@@ -109,6 +109,16 @@ def test_a_database_that_cannot_hold_every_text_is_refused_with_the_way_out(
     told = f"{name}.* is a database in {encoding}, .* ENCODING 'UTF8' TEMPLATE template0"
     with pytest.raises(StoreError, match=told):
         open_engine(re.sub(r"/d\w+\?", f"/{name}?", postgres) + asked)
+
+
+def test_a_database_of_one_is_no_database_of_the_other_however_it_is_spelt(postgres: str) -> None:
+    schema.migrate(engine := open_engine(postgres), schema.CONTROL)
+    engine.dispose()
+    with pytest.raises(StoreError, match="is that of `guardian serve`; monitor and control need a database each"):
+        schema.migrate(engine := open_engine(f"{postgres}&application_name=monitor"), schema.MONITOR)
+    with engine.connect() as connection:
+        assert not inspect(connection).has_table("migrations_monitor_version")
+    engine.dispose()
 
 
 def test_any_text_is_sent_and_read_whatever_encoding_the_environment_asks_for(
