@@ -33,7 +33,7 @@ def configure_logging(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*told, structlog.processors.format_exc_info, renderer],
+        processors=[*told, structlog.processors.format_exc_info if json else _traceback_as_value, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=lambda *_: _Printing(stream or sys.stderr),  # looked up at each line: tests replace it
         cache_logger_on_first_use=False,
@@ -101,6 +101,14 @@ class _OfLibraries(logging.Handler):
             _Printing(self._stream or sys.stderr).msg(self.format(record))
         except Exception:  # as the standard handlers do
             self.handleError(record)
+
+
+def _traceback_as_value(logger: Any, method: str, told: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """As a value it is escaped; under its usual name the renderer would write it as it is, below the line."""
+    told = structlog.processors.format_exc_info(logger, method, told)
+    if "exception" in told:
+        told["traceback"] = told.pop("exception")
+    return told
 
 
 def _for_people(_logger: object, _method: str, told: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

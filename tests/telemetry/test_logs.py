@@ -73,6 +73,19 @@ def test_an_exception_is_told_within_its_line() -> None:
 
 
 @pytest.mark.parametrize("json_lines", [True, False])
+def test_nor_can_what_an_exception_says(json_lines: bool) -> None:
+    stream = written(json_lines=json_lines)
+    try:
+        raise ValueError(f"bad {HOSTILE}\n2026-12-01T00:00:00Z [info     ] everything_is_fine")
+    except ValueError:
+        logger("x").exception("failed", error="ValueError")
+    (line,) = stream.getvalue().splitlines()
+    assert not {"\x1b", "\x07", "\u202e"} & set(line)
+    assert "Traceback" in line
+    assert "everything_is_fine" in line
+
+
+@pytest.mark.parametrize("json_lines", [True, False])
 def test_what_libraries_log_is_a_line_like_our_own(json_lines: bool) -> None:
     stream = written(json_lines=json_lines)
     try:
