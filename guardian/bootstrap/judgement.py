@@ -16,6 +16,7 @@ from guardian.bootstrap.resources import resource
 from guardian.bootstrap.secrets import envelope_verifier
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.config import Settings
+from guardian.config.base import Options
 from guardian.domain.batch import DeadLetter, Decoded, Known
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect
@@ -86,7 +87,9 @@ def configured_fold(settings: Settings) -> str:
 
 def speaks_for(calibration: Calibration, settings: Settings) -> bool:
     """Whether its promises hold for what is configured; one that names nothing (an old one) speaks for nothing."""
-    return calibration.fold == configured_fold(settings)
+    named = configured_fold(settings)
+    as_spelt = _fold(settings, named.rpartition("/")[0], settings.signals)  # which earlier versions named it by
+    return calibration.fold in (named, as_spelt)
 
 
 def unlisted_signals(calibration: Calibration, settings: Settings) -> tuple[str, ...]:
@@ -103,9 +106,26 @@ def unlisted_signals(calibration: Calibration, settings: Settings) -> tuple[str,
 
 def fold_version(settings: Settings, model: str) -> str:
     """Names model, reading, signals with their options, and weights: a calibration speaks for these only."""
-    said = {"signals": settings.signals, "weights": weights_of(settings), "reading": READING}
+    return _fold(settings, model, {name: _unusual(name, options) for name, options in settings.signals.items()})
+
+
+def _fold(settings: Settings, model: str, signals: Mapping[str, Mapping[str, object]]) -> str:
+    said = {"signals": signals, "weights": weights_of(settings), "reading": READING}
     told = json.dumps(said, sort_keys=True)
     return f"{model}/{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+def _unusual(name: str, options: Options) -> dict[str, object]:
+    """The options of a signal that are not as they are by themselves, however a file or a variable spells them."""
+    if not options:
+        return {}
+    made, usual = plugins.make("signals", name, options), plugins.make("signals", name, {})
+    found = {option: getattr(made, option) for option in options}
+    return {
+        option: int(value) if isinstance(value, float) and value.is_integer() else value
+        for option, value in found.items()
+        if value != getattr(usual, option)
+    }
 
 
 def open_signals(settings: Settings) -> list[SignalFold]:

@@ -232,6 +232,29 @@ def test_the_name_of_a_fold_follows_signals_options_and_weights(settings: Settin
     assert fold_version(settings, "n") != plain
 
 
+def test_a_fold_is_named_by_what_its_options_are_and_not_by_how_they_are_spelt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed = load(None).signals
+
+    def named(signal: str, told: dict[str, Any], **weights: float) -> str:
+        return fold_version(load(None, overrides={"signals": {**listed, signal: told}, "weights": weights}), "m")
+
+    usual = fold_version(load(None), "m")
+    assert named("chain_exposure", {"hoard_from": 6}) == usual
+    assert named("chain_exposure", {"sensitive_classes": []}) == usual
+    assert named("envelope_breach", {"mapping": {}}) == usual
+    assert named("denial_pressure", {"scale": 4}) == usual
+    seven = named("chain_exposure", {"hoard_from": 7})
+    five = named("denial_pressure", {"scale": 5.0})
+    assert len({usual, seven, five, named("denial_pressure", {"scale": 5.5})}) == 4
+    assert five == named("denial_pressure", {"scale": 5}) == named("denial_pressure", {"scale": "5"})
+    assert named("chain_exposure", {}, purpose_fit=0) == named("chain_exposure", {}, purpose_fit=0.0)
+    for value, same in (("6", usual), ("7", seven)):
+        monkeypatch.setenv("GUARDIAN_SIGNALS__CHAIN_EXPOSURE__HOARD_FROM", value)
+        assert fold_version(load(None, overrides={"signals": listed}), "m") == same
+
+
 @pytest.mark.parametrize("names", [["object_mismatch"], ["chain_exposure", "object_mismatch"]])
 def test_the_doctor_names_the_signals_that_alone_keep_the_shipped_calibration_from_speaking(
     settings: Settings, names: list[str]

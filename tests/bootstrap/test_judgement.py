@@ -1,6 +1,8 @@
 """What is shipped belongs together: the calibration speaks for the model, the signals and the way of reading."""
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,20 @@ from guardian.errors import ModelError
 def test_the_shipped_calibration_speaks_for_the_shipped_model() -> None:
     settings = load(None)
     assert judgement.open_calibration(settings).fold == judgement.configured_fold(settings)
+
+
+@pytest.mark.parametrize("spelt", [6, "6"])
+def test_a_calibration_that_an_earlier_version_named_by_the_spelling_of_options_still_speaks(
+    spelt: object,
+) -> None:
+    shipped = load(None)
+    settings = load(None, overrides={"signals": {**shipped.signals, "chain_exposure": {"hoard_from": spelt}}})
+    calibration, model = judgement.open_calibration(shipped), judgement.configured_fold(shipped).rpartition("/")[0]
+    said = {"signals": settings.signals, "weights": judgement.weights_of(settings), "reading": judgement.READING}
+    named = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+    assert judgement.speaks_for(replace(calibration, fold=f"{model}/{named}"), settings)
+    assert judgement.speaks_for(calibration, settings)
+    assert not judgement.speaks_for(replace(calibration, fold=f"{model}/{named}"), shipped)
 
 
 def test_another_way_of_reading_needs_another_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
