@@ -3,6 +3,8 @@
 import re
 
 LONGEST = 249
+TENANT = "{tenant}"  # in a name: one topic for each
+REVOCATIONS = "guardian.revocations"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -14,3 +16,15 @@ def topic_name(name: str, *, longest: int = LONGEST) -> str:
             " digits, `.`, `_` and `-`"
         )
     return name
+
+
+def may_be_one(name: str, other: str) -> bool:
+    """Whether two names may be of one topic, for some tenant.
+
+    >>> may_be_one("a.{tenant}", "a.acme"), may_be_one("a.{tenant}", "a"), may_be_one("a", "b")
+    (True, False, False)
+    """
+    return any(
+        re.fullmatch(_NAME.pattern.join(map(re.escape, one.split(TENANT))), two)
+        for one, two in ((name, other), (other, name))
+    )

@@ -8,6 +8,7 @@ replaces the file's; other maps, and single names, are added to it. Paths are re
 import copy
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -15,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from guardian.bus.topic import REVOCATIONS, may_be_one
 from guardian.config.base import GatewayName, Options, Plugins, TenantOrEvery, plugins
 from guardian.config.console import ConsoleSection
 from guardian.config.control import (
@@ -112,19 +114,21 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _what_is_read_has_a_topic_of_its_own(self) -> Self:
+    def _whatever_is_read_or_written_has_a_topic_of_its_own(self) -> Self:
         read: Options = {"kafka.topic": self.kafka.topic, "envelopes.topic": self.envelopes.topic}
-        topics = read | {"audit.checkpoint_topic": self.audit.checkpoint_topic}
-        for section, found in (("revocation.faces", self.revocation.faces), ("alerts", self.alerts)):
+        letters = {f"the dead-letter topic of {name}": f"dlq.{topic}" for name, topic in read.items() if topic}
+        topics = {**read, **letters, "audit.checkpoint_topic": self.audit.checkpoint_topic}
+        faces = dict(self.revocation.faces)
+        if "kafka_topic" in faces:
+            faces["kafka_topic"] = {"topic": REVOCATIONS, **faces["kafka_topic"]}
+        for section, found in (("revocation.faces", faces), ("alerts", self.alerts)):
             topics |= {f"{section}.{name}.topic": options.get("topic") for name, options in found.items()}
-        for name in read:
-            topic = topics.pop(name)
-            for other, named in topics.items():
-                if named == topic is not None:
-                    raise ValueError(
-                        f"{other} {topic!r} is {name} too, and what is right on one is dead-lettered from the"
-                        " other; name a topic each"
-                    )
+        for (name, topic), (other, named) in combinations(topics.items(), 2):
+            if isinstance(topic, str) and isinstance(named, str) and may_be_one(topic, named):
+                raise ValueError(
+                    f"{other} {named!r} is {name} too, and what is right on one is wrong on the other;"
+                    " name a topic each"
+                )
         return self
 
     @classmethod

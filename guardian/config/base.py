@@ -87,6 +87,7 @@ Brokers = Annotated[str, AfterValidator(_with_ports)]
 HttpAddress = Annotated[str, AfterValidator(_spoken_to_over_http)]
 Topic = Annotated[str, AfterValidator(_with_letters)]
 Host = Annotated[str, Field(min_length=1)]  # an empty one would be every address of the machine
+Word = Annotated[str, Field(min_length=1)]  # to whoever is told it an empty one would be none
 Name = Annotated[str, Field(min_length=1)]
 """The key of a map whose names are the operator's. A plain `str` is a word of guardian's own, in small letters."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from guardian.config.base import PersonName, Seconds, Section, TenantOrEvery
+from guardian.config.base import PersonName, Seconds, Section, TenantOrEvery, Word
 from guardian.wire.principal import PersonRole
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
@@ -15,7 +15,7 @@ class OidcSection(Section):
     """An OpenID Connect provider. The secret is best given as GUARDIAN_CONSOLE__OIDC__CLIENT_SECRET."""
 
     issuer: Url
-    client_id: Annotated[str, Field(min_length=1)]
+    client_id: Word
     client_secret: SecretStr | None = None  # None: a public client, which PKCE alone protects
     scopes: list[str] = Field(default_factory=lambda: ["openid", "email"])
     name: str = "your organisation"  # what the button says

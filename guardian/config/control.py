@@ -17,6 +17,7 @@ from guardian.config.base import (
     Section,
     TenantOrEvery,
     Topic,
+    Word,
 )
 from guardian.wire.principal import PersonRole, Role
 
@@ -72,8 +73,8 @@ class ControlSection(Section):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8731
     url: HttpAddress = "http://127.0.0.1:8731"  # where the monitor and the command line find it
     public_url: HttpAddress | None = None  # what links in alerts to the pages start with
-    issuer: str = "guardian"
-    audience: str = "guardian-control"
+    issuer: Word = "guardian"
+    audience: Word = "guardian-control"
     budget: BudgetSection = BudgetSection()
     revocation_grace_s: Seconds = 3600.0
     revocation_max_days: Days = 30

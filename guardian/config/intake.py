@@ -16,6 +16,7 @@ from guardian.config.base import (
     Section,
     Topic,
     Wildcards,
+    Word,
 )
 from guardian.domain.identity import SessionName
 from guardian.domain.redacted import Way
@@ -107,7 +108,7 @@ class OAuthSection(Section):
     """SASL OAUTHBEARER: a token endpoint (client credentials), or a file that somebody renews."""
 
     token_url: str | None = None
-    client_id: str = "guardian"
+    client_id: Word = "guardian"
     client_secret: SecretStr | None = None  # best given as GUARDIAN_KAFKA__OAUTH__CLIENT_SECRET
     scope: str | None = None
     token_file: Path | None = None
@@ -124,7 +125,7 @@ class OAuthSection(Section):
 class KafkaSection(Section):
     bootstrap_servers: Brokers = "127.0.0.1:9092"
     topic: Topic = "guardian.decisions"
-    group: str = "guardian"
+    group: Word = "guardian"
     auto_offset_reset: Literal["earliest", "latest"] = "earliest"  # where the first start of all begins
     session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
     heartbeat_interval_ms: Annotated[int, Field(ge=100)] = 3_000

@@ -11,6 +11,7 @@ from guardian.config.explaining import below
 from guardian.errors import ConfigurationError
 
 _OTHERS = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT", "GUARDIAN_CRASH_AT"})
+_GUARDIANS = re.compile("^guardian_", re.IGNORECASE)
 _SERVICE = re.compile(r"GUARDIAN_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 
 
@@ -20,15 +21,15 @@ def prepare(body: dict[str, Any], settings: type[BaseModel]) -> None:
     unknown = sorted(
         name
         for name in os.environ
-        if name.startswith("GUARDIAN_")
-        and name.removeprefix("GUARDIAN_").split("__")[0].lower() not in settings.model_fields
+        if _GUARDIANS.match(name)
+        and _GUARDIANS.sub("", name).split("__")[0].lower() not in settings.model_fields
         and name not in _OTHERS
         and not _of_kubernetes(name)
     )
     if unknown:
         known = ", ".join(f"GUARDIAN_{name.upper()}" for name in settings.model_fields)
         raise ConfigurationError(f"unknown variable {unknown[0]}; known ones start with: {known}")
-    for name in filter(re.compile("guardian_", re.IGNORECASE).match, os.environ):
+    for name in filter(_GUARDIANS.match, os.environ):
         _names_keep_their_capitals(name, settings)
         _replaces_a_map(name, body, settings)
 
@@ -41,12 +42,13 @@ def variables_of(said: str) -> str:
 
 
 def spelt_out(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
-    """A folder in GUARDIAN_ARCHIVE is archive.path; the rest of the section stays as configured."""
-    folder = variables.get("guardian_archive")
-    if not folder or folder.lstrip().startswith("{"):
-        return variables
-    others = {name: value for name, value in variables.items() if name != "guardian_archive"}
-    return {"guardian_archive__path": folder, **others}
+    """A folder in GUARDIAN_ARCHIVE is archive.path; the rest of the section stays as configured. `null` is what it
+    is in the file: none."""
+    found = dict(variables)
+    folder = found.get("guardian_archive")
+    if folder and not folder.lstrip().startswith("{"):
+        found = {"guardian_archive__path": found.pop("guardian_archive"), **found}
+    return {name: None if value == "null" and "__" in name else value for name, value in found.items()}
 
 
 def _of_kubernetes(name: str) -> bool:

@@ -15,14 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from guardian.bus.topic import LONGEST, topic_name
+from guardian.bus.topic import LONGEST, REVOCATIONS, TENANT, topic_name
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.errors import BusError
 from guardian.revocation.port import Apart, Given, Receiver
 
 EPOCH = b'["","epoch",""]'
-_TENANT = "{tenant}"
 _HASH = 16
 _NO_TOPICS = (".", "..")
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
@@ -33,10 +32,10 @@ class KafkaTopicFace:
     """Create the topic with one partition and `cleanup.policy=compact`. `{tenant}` in its name gives each tenant
     one of its own: where it is not there, that tenant waits for it, and no other."""
 
-    topic: str = "guardian.revocations"
+    topic: str = REVOCATIONS
 
     def __post_init__(self) -> None:
-        topic_name(self.topic.replace(_TENANT, "t" * _HASH))
+        topic_name(self.topic.replace(TENANT, "t" * _HASH))
 
     def open(self, given: Given) -> Sequence[Receiver]:
         return (TopicReceiver(given, self.topic),)
@@ -77,7 +76,7 @@ class TopicReceiver:
         self._separately(entry.tenant_id, partial(self._send, entry, revision.epoch))
 
     def begun(self, revision: Revision) -> None:
-        if _TENANT not in self._pattern:
+        if TENANT not in self._pattern:
             self._announce(self._pattern, revision)
             return
         for tenant_id in self._given.tenants() if self._only is None else (self._only,):
@@ -92,7 +91,7 @@ class TopicReceiver:
         return TopicReceiver(self._given, self._pattern, tenant_id)
 
     def parts(self) -> Mapping[str, str]:
-        if self._only is not None or _TENANT not in self._pattern:
+        if self._only is not None or TENANT not in self._pattern:
             return {}
         return {f"kafka_topic/{topic_of(self._pattern, each)}": each for each in self._given.tenants()}
 
@@ -102,7 +101,7 @@ class TopicReceiver:
         try:
             send()
         except BusError as error:
-            several = self._only is None and _TENANT in self._pattern
+            several = self._only is None and TENANT in self._pattern
             if several and self._given.lacks(topic_of(self._pattern, tenant_id)):
                 raise Apart(tenant_id) from error
             raise
@@ -139,10 +138,10 @@ def key_of(entry: LedgerEntry) -> bytes:
 
 def topic_of(pattern: str, tenant_id: str) -> str:
     """A tenant whose name cannot be part of a topic's name is hashed: it must not hold up all others."""
-    plain = pattern.replace(_TENANT, tenant_id)
+    plain = pattern.replace(TENANT, tenant_id)
     if _PLAIN.fullmatch(tenant_id) and len(plain) <= LONGEST and plain not in _NO_TOPICS:
         return plain
-    return pattern.replace(_TENANT, hashlib.sha256(tenant_id.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH])
+    return pattern.replace(TENANT, hashlib.sha256(tenant_id.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH])
 
 
 def _value(entry: LedgerEntry, epoch: int) -> bytes:

@@ -260,6 +260,20 @@ def test_variables_win_over_the_file_setting_by_setting(write, monkeypatch: pyte
     assert settings.monitor.baseline.idle_s == 5
 
 
+def test_null_in_a_variable_is_none_as_in_the_file(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("revocation: {self_test: {canary_every_s: 60}}\narchive: {path: kept, keep_days: 9}")
+    monkeypatch.setenv("GUARDIAN_REVOCATION__SELF_TEST__CANARY_EVERY_S", "null")
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", "null")
+    settings = load(path)
+    assert settings.revocation.self_test.canary_every_s is None
+    assert (settings.archive.path, settings.archive.keep_days) == (None, 9)
+
+
+def test_topics_that_only_look_alike_may_stand_beside_each_other(write) -> None:
+    told = "revocation: {faces: {kafka_topic: {topic: 'revoked.{tenant}'}}}\naudit: {checkpoint_topic: revoked}"
+    load(write(f"{told}\nalerts: {{ocsf_kafka: {{topic: siem}}}}\nenvelopes: {{topic: guardian.decisions.told}}"))
+
+
 def test_a_variable_that_gives_a_whole_map_of_names_replaces_the_files_and_one_for_a_name_adds(
     write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +301,11 @@ def test_a_variable_that_gives_a_whole_map_of_names_replaces_the_files_and_one_f
             "x",
             "unknown variable GUARDIAN_KAFFKA__TOPIC; known ones start with: GUARDIAN_SOURCE",
         ),
+        ("Guardian_Kafka_Topic", "x", "unknown variable Guardian_Kafka_Topic; known ones start with"),
+        ("guardian_foo", "x", "unknown variable guardian_foo"),
+        ("GUARDIAN_KAFKA__GROUP", "", "kafka.group (set by GUARDIAN_KAFKA__GROUP): String should have at least"),
+        ("GUARDIAN_KAFKA__TOPIC", "null", "kafka.topic (set by GUARDIAN_KAFKA__TOPIC)"),
+        ("GUARDIAN_SIGNALS__PURPOSE_FIT", "null", "there is nothing below it"),
         ("GUARDIAN_KAFKA__TOPIK", "x", "kafka.topik (set by GUARDIAN_KAFKA__TOPIK): unknown setting"),
         ("GUARDIAN_MONITOR__BATCH", "many", "monitor.batch"),
         ("GUARDIAN_SIGNALS", "not json", "GUARDIAN_SIGNALS: a variable for several values"),
@@ -396,6 +415,26 @@ def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.Monke
         ("archive: {path: ''}", "archive.path: the archive needs a folder of its own"),
         ("archive: {path: .}", "archive.path: the archive needs a folder of its own"),
         ("envelopes: {topic: guardian.decisions}", "envelopes.topic 'guardian.decisions' is kafka.topic too"),
+        (
+            "envelopes: {topic: dlq.guardian.decisions}",
+            "the dead-letter topic of kafka.topic 'dlq.guardian.decisions' is envelopes.topic too",
+        ),
+        (
+            "alerts: {ocsf_kafka: {topic: dlq.told}}\nenvelopes: {topic: told}",
+            "alerts.ocsf_kafka.topic 'dlq.told' is the dead-letter topic of envelopes.topic too",
+        ),
+        (
+            "revocation: {faces: {kafka_topic: {}}}\nalerts: {ocsf_kafka: {topic: guardian.revocations}}",
+            "alerts.ocsf_kafka.topic 'guardian.revocations' is revocation.faces.kafka_topic.topic too",
+        ),
+        (
+            "revocation: {faces: {kafka_topic: {topic: 'gone.{tenant}'}}}\naudit: {checkpoint_topic: gone.acme}",
+            "revocation.faces.kafka_topic.topic 'gone.{tenant}' is audit.checkpoint_topic too",
+        ),
+        ("kafka: {group: ''}", "kafka.group: String should have at least 1 character"),
+        ("control: {issuer: ''}", "control.issuer: String should have"),
+        ("control: {audience: ''}", "control.audience: String should have"),
+        ("kafka: {oauth: {client_id: '', token_file: t}}", "kafka.oauth.client_id: String should have"),
         (
             "audit: {checkpoint_topic: guardian.decisions}",
             "audit.checkpoint_topic 'guardian.decisions' is kafka.topic",
