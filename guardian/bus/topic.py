@@ -23,8 +23,10 @@ def may_be_one(name: str, other: str) -> bool:
 
     >>> may_be_one("a.{tenant}", "a.acme"), may_be_one("a.{tenant}", "a"), may_be_one("a", "b")
     (True, False, False)
+    >>> may_be_one("a.{tenant}", "a.{tenant}")
+    True
     """
-    return any(
+    return name == other or any(
         re.fullmatch(_NAME.pattern.join(map(re.escape, one.split(TENANT))), two)
         for one, two in ((name, other), (other, name))
     )
