@@ -7,7 +7,7 @@ The few formats that the library does not know yet are added below it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from detect_secrets.plugins.aws import AWSKeyDetector
@@ -79,8 +79,21 @@ _RUN_BEHIND = 200
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 
+_AWS_SIGNS = r"[\s\"'\\=:,>]{1,8}"
+_AWS_SECRETS = (
+    r"(?:(?i:aws).{0,20}?(?i:secret|key|pwd|pw|pass|token)\w{0,20}|(?i:secret_?access_?key))"
+    + _AWS_SIGNS
+    + r"((?=[^a-z]{0,39}[a-z])(?=[^A-Z]{0,39}[A-Z])(?=[^0-9]{0,39}[0-9])[0-9A-Za-z/+]{40})(?![0-9A-Za-z/+=])",
+    rf"(?i:aws.{{0,20}}?token|session_?token){_AWS_SIGNS}(?!eyJ)([0-9A-Za-z/+]{{100,}}+=*)",
+)
+"""A secret access key or a session token, in quotes or without; a commit, as long as a key, has no capital."""
+
 _RULES: dict[_Rule, tuple[str, ...]] = {
-    _of(AWSKeyDetector, "aws_key"): ("AKIA", "ASIA", "ABIA", "ACCA", "A3T", "aws", "AWS", "Aws"),
+    _of(AWSKeyDetector, "aws_key"): ("AKIA", "ASIA", "ABIA", "ACCA", "A3T"),
+    _of(AWSKeyDetector, "aws_key", *_AWS_SECRETS, reach=16_384, tail=_NO_TAIL): (
+        *("aws", "AWS", "Aws", "secret_access_key", "secretAccessKey", "SecretAccessKey", "SECRET_ACCESS_KEY"),
+        *("session_token", "sessionToken", "SessionToken", "SESSION_TOKEN"),
+    ),
     _of(GitHubTokenDetector, "github_token", r"github_pat_\w{22,255}"): (
         *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
     ),
@@ -137,7 +150,16 @@ _RULES: dict[_Rule, tuple[str, ...]] = {
     ),
 }
 _BY_ANCHOR = {anchor: rule for rule, anchors in _RULES.items() for anchor in anchors}
-ANCHOR = re.compile("|".join(sorted(map(re.escape, _BY_ANCHOR), key=len, reverse=True)))
+
+
+def _any_of(words: Collection[str]) -> str:
+    """A pattern of many words that tries what several begin with once; of two the longer."""
+    firsts = sorted({word[0] for word in words if word})
+    each = (re.escape(first) + _any_of({word[1:] for word in words if word[:1] == first}) for first in firsts)
+    return f"(?:{'|'.join(each)})" + "?" * ("" in words) if firsts else ""
+
+
+ANCHOR = re.compile(_any_of(_BY_ANCHOR))
 """Matches wherever a credential may begin; text without a match carries none."""
 
 UNSCANNED = "unscanned"
