@@ -85,8 +85,9 @@ def is_key_text(run: str) -> bool:
     """Whether base64 may be a key's. Of 64 of its characters ten are digits and one is a slash: names have fewer
     digits, and slashes cut paths into short pieces."""
     digits = sum(map(str.isdigit, run))
-    return _is_mixed(run) and digits >= _LEAST_DIGITS and max(map(len, run.split("/"))) >= _LEAST_PIECE
+    return is_mixed(run) and digits >= _LEAST_DIGITS and max(map(len, run.split("/"))) >= _LEAST_PIECE
 
 
-def _is_mixed(run: str) -> bool:
+def is_mixed(run: str) -> bool:
+    """Whether it has small letters, capitals and digits."""
     return run != run.lower() and run != run.upper() and any(map(str.isdigit, run))

@@ -7,6 +7,7 @@ The few formats that the library does not know yet are added below it.
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -71,6 +72,15 @@ def _is_token(text: str) -> bool:
         return False
 
 
+def _is_user_and_password(text: str) -> bool:
+    """Whether it is base64 of `user:password`: what follows `basic` mostly is another word."""
+    try:
+        told = b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return b":" in told and told.decode().isprintable()
+    except ValueError:
+        return False
+
+
 _NO_TAIL = re.compile("")
 _PEM_BODY = re.compile(r"(?: BLOCK)?[ -]{0,8}(?:[^\S\n]*+(?:\n|\\+[nr])(?:\s|\\+[nr])*+\S|\s*[A-Za-z0-9+/=]{16})")
 """What follows a key's first line in a file of it, and not where code looks for one."""
@@ -87,6 +97,9 @@ _AWS_SECRETS = (
     rf"(?i:aws.{{0,20}}?token|session_?token){_AWS_SIGNS}(?!eyJ)([0-9A-Za-z/+]{{100,}}+=*)",
 )
 """A secret access key or a session token, in quotes or without; a commit, as long as a key, has no capital."""
+
+NAMED = "named_secret"
+"""The kind for which only a name or the place speaks."""
 
 _RULES: dict[_Rule, tuple[str, ...]] = {
     _of(AWSKeyDetector, "aws_key"): ("AKIA", "ASIA", "ABIA", "ACCA", "A3T"),
@@ -133,12 +146,21 @@ _RULES: dict[_Rule, tuple[str, ...]] = {
         tail=_NO_TAIL,
     ): ("://",),
     _Rule("google_api_key", (re.compile(r"AIza[0-9A-Za-z_-]{35}"),)): ("AIza",),
+    _Rule("huggingface_token", (re.compile(r"hf_[A-Za-z0-9]{34,40}(?![A-Za-z0-9])"),)): ("hf_",),
+    _Rule("digitalocean_token", (re.compile(r"do[opr]_v1_[0-9a-f]{64}"),)): ("doo_v1_", "dop_v1_", "dor_v1_"),
+    _Rule("google_oauth_token", (re.compile(r"ya29\.[0-9A-Za-z_-]{30,}"),)): ("ya29.",),
     _Rule("npm_token", (re.compile(r"npm_[A-Za-z0-9]{36}"),)): ("npm_",),
     _Rule(
         "bearer_token",
         (re.compile(r"[Bb]earer\s{1,4}((?=[^\s]{0,200}\d)[A-Za-z0-9._~+/-]{20,}=*)"),),
         tail=_NO_TAIL,
     ): ("Bearer ", "bearer "),
+    _Rule(
+        NAMED,
+        (re.compile(r"[Bb]asic\s{1,4}([A-Za-z0-9+/]{8,}={0,2})"),),
+        tail=_NO_TAIL,
+        confirmed=_is_user_and_password,
+    ): ("Basic ", "basic "),
     _Rule(
         "url_secret",
         (re.compile(r"[?&](?:password|passwd|pwd|api_?key|access_token|client_secret)=([^&\s#]{6,512})"),),
@@ -247,10 +269,12 @@ class _Runs:
 def _try(rule: _Rule, text: str, start: int, runs: _Runs) -> Span | None:
     for pattern in rule.patterns:
         match = pattern.match(text, start, start + rule.reach)
-        if match is None or (rule.confirmed is not None and not rule.confirmed(match.group())):
+        if match is None:
             continue
         grouped = rule.tail is _NO_TAIL and pattern.groups == 1
         first, last = match.span(1) if grouped else match.span()
+        if rule.confirmed is not None and not rule.confirmed(text[first:last]):
+            continue
         if not grouped and _is_filled_in(text, start, last):
             continue
         if grouped and (_stands_in(said := text[first:last]) or _name_twice(said, match.group())):

@@ -19,9 +19,10 @@ from pydantic import BaseModel
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import CredentialHit
 from guardian.signals.credentials.key_lines import key_items
-from guardian.signals.credentials.named_secrets import is_value, names_secret, pairs_secret, placeholder
+from guardian.signals.credentials.named_secrets import holds_secret, is_value, pairs_secret, placeholder
 from guardian.signals.credentials.rules import (
     ANCHOR,
+    NAMED,
     UNSCANNED,
     WORK,
     WORK_PER_CHARACTER,
@@ -29,6 +30,7 @@ from guardian.signals.credentials.rules import (
     Span,
     look,
 )
+from guardian.signals.credentials.said_secrets import said_secrets, says_secret
 from guardian.signals.words.constraints import text as plain
 from guardian.signals.words.wording import shown
 
@@ -67,7 +69,7 @@ class CredentialScanner:
     def redact(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]:
         """The event without credentials, and where which kind was found; the same event if there is none."""
         texts: list[str] = []
-        if not _gather(event, texts) and ANCHOR.search("\n".join(texts)) is None:
+        if not _gather(event, texts) and not _may_hold("\n".join(texts)):
             return event, ()
         work = _Redaction(self)
         clean = work.event(event)
@@ -90,16 +92,16 @@ class CredentialScanner:
     def look(self, text: str, work: int) -> Found:
         """The credentials in one of a record's texts, found with at most `work`. A remembered result (long texts,
         by digest) counts as if the work were done again, so that two readings of a record agree."""
-        if ANCHOR.search(text) is None:
+        if not _may_hold(text):
             return Found((), 0)
         if len(text) < _CACHED_FROM:
-            return look(text, work)
+            return _look(text, work)
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         known = self._cache.get(digest)
         if known is not None and known.work <= work:
             self._cache.move_to_end(digest)
             return known
-        found = look(text, work)
+        found = _look(text, work)
         if found.whole and len(found.spans) <= _MAX_HITS:  # agents choose how many a text holds
             self._cache[digest] = found
             if len(self._cache) > self._cache_size:
@@ -109,6 +111,25 @@ class CredentialScanner:
     def fingerprint(self, value: str) -> str:
         """Tells credentials apart without telling them."""
         return hashlib.blake2b(value.encode("utf-8", "surrogatepass"), key=self._key, digest_size=6).hexdigest()
+
+
+def _may_hold(text: str) -> bool:
+    return ANCHOR.search(text) is not None or says_secret(text)
+
+
+def _look(text: str, work: int) -> Found:
+    """By their shapes, and by the names that the text tells of them. What is both is known by its shape."""
+    found = look(text, work)
+    if not says_secret(text):
+        return found
+    spans: list[Span] = []
+    for span in sorted((*found.spans, *(Span(first, last, NAMED) for first, last in said_secrets(text)))):
+        if spans and span.start < spans[-1].end:
+            last = spans.pop()
+            kind = span.kind if last.kind == NAMED else last.kind
+            span = Span(last.start, max(last.end, span.end), kind)
+        spans.append(span)
+    return found._replace(spans=tuple(spans))
 
 
 def _gather(event: DecisionEvent, texts: list[str]) -> bool:
@@ -131,7 +152,7 @@ def _gather(event: DecisionEvent, texts: list[str]) -> bool:
             if pairs_secret(value):
                 return True
             for key, item in value.items():
-                if item is not None and not isinstance(item, bool) and names_secret(key):
+                if item is not None and not isinstance(item, bool) and holds_secret(key, item):
                     return True
                 texts.append(key)
                 nodes.append((item, depth + 1))
@@ -221,14 +242,14 @@ class _Redaction:
             while name in clean:  # two keys may redact to one
                 name = f"{first}#{len(clean)}"
             below = f"{path}.{shown(first, 40)}" if path else shown(first, 40)
-            secret = names_secret(key) or (named and is_value(key)) or (pairs and is_value(key))
+            secret = ((named or pairs) and is_value(key)) or holds_secret(key, value)
             clean[name] = self._value(value, below[:_PATH_CHARS], depth + 1, named=secret)
         return clean
 
     def _text(self, text: str, path: str, *, named: bool) -> str:
         found = self._find(text)
         if named and not placeholder(text):
-            found = (Span(0, len(text), found[0].kind if found else "named_secret"),)
+            found = (Span(0, len(text), found[0].kind if found else NAMED),)
         if not found:
             return text
         pieces, at = [], 0

@@ -17,7 +17,7 @@ from guardian.errors import ConfigurationError
 from guardian.signals.credential_exposure import CredentialExposure
 from guardian.signals.credentials import rules
 from guardian.signals.credentials.key_lines import key_items
-from guardian.signals.credentials.named_secrets import names_secret, placeholder
+from guardian.signals.credentials.named_secrets import holds_secret, placeholder
 from guardian.signals.credentials.rules import WORK, WORK_PER_CHARACTER
 from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.signals.envelope_breach import EnvelopeBreach
@@ -446,11 +446,39 @@ def test_what_is_told_beside_a_secret_stays(
         "projects/p/secrets/s",
         "None",
         "your-key",
+        "your password here",
+        "my_password",
+        "env:DB_PASSWORD",
+        "op://prod/db/password2",
+        "file:/run/secrets/db2",
+        "${{ secrets.DB2 }}",
+        "${USER}-${DB_PASSWORD2}",
     ],
 )
 def test_placeholders_and_references_are_no_secrets(scanner: CredentialScanner, event: Any, value: str) -> None:
     assert placeholder(value)
     assert scanner.redact(event(action__arguments={"password": value}))[1] == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "my-Sup3rS3cret!2026",
+        "my dog likes 7 cakes",
+        "your2ndPassword",
+        "file: Sup3rS3cret",
+        "secret:Sup3rS3cret",
+        "${a}Hunter2xyz",
+        "${DB_PASSWORD:-hunter2xyz}",
+        "{{a}}Hunter2xyz",
+        "[redacted]QwErTyUiOp",
+        "projects/p/secrets/s Hunter2xyz",
+    ],
+)
+def test_what_only_begins_like_a_placeholder_is_none(scanner: CredentialScanner, event: Any, value: str) -> None:
+    clean, hits = scanner.redact(event(action__arguments={"password": value}))
+    assert clean.action.arguments == {"password": MARK}
+    assert len(hits) == 1
 
 
 def test_a_secret_behind_endless_blanks_is_read_once(scanner: CredentialScanner, event: Any) -> None:
@@ -462,7 +490,7 @@ def test_a_secret_behind_endless_blanks_is_read_once(scanner: CredentialScanner,
     "name", ["password_hint", "max_tokens", "page_token", "secretary", "keys", "x" * 200 + "_secret"]
 )
 def test_other_names_hold_no_secrets(name: str) -> None:
-    assert not names_secret(name)
+    assert not holds_secret(name, "Zq81kfLw02mPq7YtRr4e")
 
 
 def test_redacting_twice_changes_nothing_more(scanner: CredentialScanner, event: Any) -> None:
