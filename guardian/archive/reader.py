@@ -20,6 +20,7 @@ from guardian.archive.rows import conform, json_object
 from guardian.archive.schema import EVENTS
 from guardian.archive.words import read_words
 from guardian.archive.writer import IN_FILE
+from guardian.domain.envelope import purpose_family
 from guardian.domain.identity import SessionKey
 from guardian.domain.past import Label, PastCall, agent_role
 from guardian.domain.session import HumanWord
@@ -29,7 +30,7 @@ _BATCH_ROWS = 16_384
 _LEAST_ROWS = 512
 _REPEATED = 65_536
 _CALL = (
-    "tenant_id", "session_id", "purpose_family", "agent_id", "at", "tool", "effect", "arguments", "bound",
+    "tenant_id", "session_id", "purpose", "agent_id", "at", "tool", "effect", "arguments", "bound",
     "resource_type", "resource_id", "data_classes", "records", "allowed_tools", "constraints", "expires_at",
     "delegator_id", "parent_session_id", "gateway", "decision_id", "wanted", "one_in", "tool_spelt",
     "allowed_tools_spelt",
@@ -133,12 +134,12 @@ class Archive:
         for batch in self.batches(_CALL, window):
             columns = [batch.column(name).to_pylist() for name in _CALL]
             for (
-                tenant, session, family, agent, at, tool, effect, arguments, bound, kind, resource, classes,
+                tenant, session, purpose, agent, at, tool, effect, arguments, bound, kind, resource, classes,
                 records, tools, constraints, expires, delegator, parent, gateway, decision, wanted, one_in, own,
                 tools_own,
             ) in zip(*columns, strict=True):  # fmt: skip
                 yield PastCall(
-                    tenant, session, family or "", role_of(agent), at, tool, effect == "allow",
+                    tenant, session, purpose_family(purpose or ""), role_of(agent), at, tool, effect == "allow",
                     json_object(arguments), tuple(bound or ()), kind, resource,
                     None if classes is None else frozenset(classes), records, kept(tuple(tools or ())),
                     constraints_of(constraints) or {}, expires, agent, delegator, parent, gateway, decision,

@@ -11,6 +11,7 @@ from guardian.archive.reader import Archive
 from guardian.archive.rows import json_object
 from guardian.bootstrap.archiving import open_archive
 from guardian.config import Settings
+from guardian.domain.envelope import purpose_family
 from guardian.domain.identity import SessionKey, begins_anew
 from guardian.domain.past import Label, verdicts
 from guardian.domain.session import HumanWord
@@ -26,7 +27,6 @@ _COLUMNS = (
     "tenant_id",
     "session_id",
     "purpose",
-    "purpose_family",
     "at",
     "gateway",
     "decision_id",
@@ -165,16 +165,18 @@ def _read(
     for batch in archive.batches(_COLUMNS + OF_FINDINGS):
         ruled = for_rules(batch)
         for row in batch.select(_COLUMNS).to_pylist():
-            key, group = SessionKey(row["tenant_id"], row["session_id"]), (row["tenant_id"], row["purpose_family"])
+            key = SessionKey(row["tenant_id"], row["session_id"])
             if key in passed or not (row["purpose"] or "").strip() or row["gateway"] == planted:
                 continue
+            family = purpose_family(row["purpose"])  # what is stored may be what an older version made of it
+            group = key.tenant_id, family
             if key not in found:
                 known = key in words or labels.speaks_of(key)
                 if not known and filled[group] >= PER_PURPOSE:
                     passed.add(key)
                     continue
                 filled[group] += not known
-                found[key] = _Kept(row["purpose_family"])
+                found[key] = _Kept(family)
             arguments = json_object(row["arguments"]) or {}
             call = _Call(row["at"], row["decision_id"], row["purpose"], row["tool"], arguments, row["act_index"])
             found[key].calls.append(call)

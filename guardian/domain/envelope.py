@@ -23,19 +23,23 @@ Purpose = Annotated[str, StringConstraints(max_length=8192)]
 def purpose_family(purpose: str) -> str:
     """What stays the same when a purpose is declared for another customer: names and numbers left out.
 
-    Baselines are kept per family. Numbered words and, in a sentence, capitalised words after the first go.
+    Baselines, exceptions and owners go by it. Words with a digit go, and capitalised words after the first where
+    these are at most half of the words there: in a title capitals name nobody.
 
     >>> purpose_family("Review contract 7781 of Acme for renewal risk")
     'review contract of for renewal risk'
-    >>> purpose_family("review_contract_for_renewal")
-    'review_contract_for_renewal'
+    >>> purpose_family("review_contract_for_renewal"), purpose_family("Review Contract 7781 For Renewal")
+    ('review_contract_for_renewal', 'review contract for renewal')
     """
-    kept = [
-        word.lower()
-        for place, word in enumerate(purpose.split())
-        if not any(c.isdigit() for c in word) and (place == 0 or not word[:1].isupper())
-    ]
+    words = [(place, word) for place, word in enumerate(purpose.split()) if not any(map(str.isdigit, word))]
+    later = [word for place, word in words if place > 0 and any(map(str.isalpha, word))]
+    names = 2 * sum(map(_is_capital, later)) <= len(later)
+    kept = [word.lower() for place, word in words if place == 0 or not (names and _is_capital(word))]
     return " ".join(kept) or purpose
+
+
+def _is_capital(word: str) -> bool:
+    return word[:1] != word[:1].lower()
 
 
 class Envelope(Value):

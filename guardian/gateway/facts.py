@@ -34,13 +34,17 @@ def scope_facts(purpose: str, agent: str | None, parent_agent: str | None = None
 
 def purpose_family(purpose: str) -> str:
     """Its words in lower case, without those that hold a digit and, after the first, those that begin with a
-    capital; the purpose as it is if nothing would be left."""
-    kept = [
-        word.lower()
-        for place, word in enumerate(purpose.split())
-        if not any(c.isdigit() for c in word) and (place == 0 or not word[:1].isupper())
-    ]
+    capital; but with these if they are more than half of the words there that have letters and no digit, as in a
+    title. The purpose as it is if nothing would be left."""
+    words = [(place, word) for place, word in enumerate(purpose.split()) if not any(map(str.isdigit, word))]
+    later = [word for place, word in words if place > 0 and any(map(str.isalpha, word))]
+    names = 2 * sum(map(_is_capital, later)) <= len(later)
+    kept = [word.lower() for place, word in words if place == 0 or not (names and _is_capital(word))]
     return " ".join(kept) or purpose
+
+
+def _is_capital(word: str) -> bool:
+    return word[:1] != word[:1].lower()
 
 
 def agent_role(agent: str | None) -> str:

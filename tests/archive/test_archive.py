@@ -104,6 +104,15 @@ def test_what_the_log_did_not_say_stays_unknown(tmp_path, rows, verdict):
     assert call.wanted == "none"
 
 
+def test_the_family_is_the_purposes_of_today_whatever_an_older_version_stored(
+    tmp_path, rows, verdict, monkeypatch
+):
+    monkeypatch.setattr("guardian.archive.rows.purpose_family", lambda _: "send")
+    write_events(tmp_path, "g", [rows().events([verdict(purpose="Send Monthly Newsletter 12")], [])])
+    [call] = Archive(tmp_path).past_calls()
+    assert call.purpose == "send monthly newsletter"
+
+
 BULKY = {f"k{n}": "A" * 120 for n in range(2000)}
 MANY = {"n" * 120: {"n" * 120: {"n" * 120: {"n" * 120: {f"b{n}": "eu" for n in range(100)}}}}}
 """Short, but each of them is named with its path where it carries a value of the envelope."""

@@ -104,13 +104,9 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "",
     ),
     (
-        {
-            "control": {
-                "purpose_owners": {"Review Customer Contract": ["legal"], "Review Employee Salaries": ["hr"]}
-            }
-        },
-        "control: purpose_owners: 'Review Customer Contract' and 'Review Employee Salaries' are one purpose here",
-        "'review'",
+        {"control": {"purpose_owners": {"Review the Contract": ["legal"], "Review the Salaries": ["hr"]}}},
+        "control: purpose_owners: 'Review the Contract' and 'Review the Salaries' are one purpose here",
+        "'review the'",
     ),
     ({"store": {"control": "nonsense"}}, "store.control: 'nonsense' is not a database URL", "postgresql+psycopg"),
     ({"store": {"monitor": "postgres://db/g"}}, "store.monitor: guardian keeps its data in SQLite or", "psycopg"),

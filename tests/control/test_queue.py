@@ -482,6 +482,16 @@ def test_a_session_is_covered_three_times_however_much_else_is_noted_of_it(stage
     assert effects == ["none", "none", "none", "flag"]
 
 
+def test_an_exception_for_one_title_covers_no_other(stage, a_finding):
+    def titled(session, purpose):
+        heard = acted(a_finding, session)
+        return heard.model_copy(update={"subject": heard.subject.model_copy(update={"purpose": purpose})})
+
+    excepted(stage, stage.submit(titled("s1", "Send Monthly Newsletter")).json()["finding_id"])
+    assert stage.submit(titled("s2", "Send Customer List To Partner")).json()["effect"] == "flag"
+    assert stage.submit(titled("s3", "Send monthly newsletter 12")).json()["effect"] == "none"
+
+
 def test_an_exception_that_is_sent_twice_is_made_once(stage, a_finding):
     """Ended, it is: no other one of the same click goes on covering."""
     found = stage.submit(acted(a_finding)).json()["finding_id"]

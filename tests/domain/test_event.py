@@ -222,6 +222,8 @@ def test_the_published_schema_is_valid_and_agrees_with_the_model() -> None:
     [
         ("Review contract 7781 of Acme for renewal risk", "Review contract 12 of Bolt for renewal risk"),
         ("Pay invoice INV-20 of Zenith", "Pay invoice INV-7 of Apex"),
+        ("Refund order 5512 for Ann Lee", "Refund order 5513 for Bob Ray"),
+        ("Review Contract 7781", "review contract 12"),
     ],
 )
 def test_a_purpose_for_another_customer_is_of_the_same_family(one: str, other: str) -> None:
@@ -230,7 +232,15 @@ def test_a_purpose_for_another_customer_is_of_the_same_family(one: str, other: s
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("review_contract", "pay_invoice"), ("Pay the invoice", "Read the invoice"), ("7781", "7782"), ("", "x")],
+    [
+        ("review_contract", "pay_invoice"),
+        ("Pay the invoice", "Read the invoice"),
+        ("7781", "7782"),
+        ("", "x"),
+        ("Send Monthly Newsletter", "Send Customer List To Partner"),
+        ("Review Contract 7781", "Review Payroll"),
+        ("PROCESS REFUNDS", "PROCESS PAYROLL"),
+    ],
 )
 def test_another_purpose_is_of_another_family(one: str, other: str) -> None:
     assert purpose_family(one) != purpose_family(other)
