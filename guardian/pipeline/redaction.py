@@ -5,8 +5,11 @@ credential in a dropped field is still a fact.
 """
 
 import hmac
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -14,7 +17,8 @@ from guardian.domain.envelope import UNTOLD, Envelope
 from guardian.domain.event import DecisionEvent
 from guardian.domain.redacted import Rule, Way, below
 from guardian.domain.signal import CredentialHit
-from guardian.errors import ConfigurationError
+from guardian.domain.strict_json import parse_text
+from guardian.errors import ConfigurationError, DecodeError
 from guardian.pipeline.decoding import Redactor
 from guardian.signals.envelopes.narrowing import bare
 from guardian.signals.words.hiding import AGENT, DELEGATOR
@@ -86,6 +90,7 @@ def _check(path: str, way: str) -> None:
 
 
 _DROPPED = object()
+_JSON = re.compile(r'[\s\ufeff]*(["\[{])')
 Change = Callable[[Any], Any]
 
 
@@ -99,15 +104,39 @@ def _apply(node: Any, path: Rule, change: Change) -> None:
         return
     for key in keys:
         rests = below((path,), str(key))
-        if () not in rests:
+        made = node[key]
+        if () in rests:
+            made = _deep(made, change)
+        else:
             for rest in rests:
-                _apply(node[key], rest, change)
-            continue
-        made = _deep(node[key], change)
+                made = _inside(made, rest, change)
         if made is _DROPPED:
             del node[key]
         else:
             node[key] = made
+
+
+def _inside(value: Any, path: Rule, change: Change) -> Any:
+    """The value with what lies in it at the path changed. A text of JSON is read as if it were nested there, and
+    stays as it is where nothing is changed; one that only begins so and cannot be read is hidden whole."""
+    if not isinstance(value, str):
+        _apply(value, path, change)
+        return value
+    if (begins := _JSON.match(value)) is None:
+        return value
+    try:
+        held = parse_text(value)
+    except DecodeError:
+        return value if begins[1] == '"' else change(value)
+    before = _spelt(held)
+    held = _inside(held, path, change)
+    if held is _DROPPED:
+        return held
+    after = _spelt(held)
+    return value if after == before else after
+
+
+_spelt = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
 
 
 def _deep(value: Any, change: Change) -> Any:

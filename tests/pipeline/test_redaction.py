@@ -90,6 +90,47 @@ def test_a_key_with_dots_is_the_path_that_it_spells(body, path, gone):
     assert nested == ({} if "a.b/email" in gone else {"email": "x@y"})
 
 
+MAIL = '{"email": "ann@x.org", "n": 1}'
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "left"),
+    [
+        ("c.email", MAIL, '{"n":1}'),
+        ("c.*.email", f"[{MAIL}, 2]", '[{"n":1},2]'),
+        ("c.0", '["ann@x.org", "Jürgen"]', '["Jürgen"]'),
+        ("c.d.email", json.dumps({"d": MAIL}), '{"d":"{\\"n\\":1}"}'),
+        ("c.email", json.dumps(MAIL), json.dumps('{"n":1}')),
+        ("c.email", {"d.e": MAIL, "email": 1}, {"d.e": MAIL}),
+        ("c.d.e.email", {"d.e": MAIL}, {"d.e": '{"n":1}'}),
+        ("c.email", MAIL[:-4], ...),
+        ("c.email", f"\ufeff{MAIL}", ...),
+        ("c.email", "{'email': 'ann@x.org'}", ...),
+        ("c.email", '{"email": 1, "email": 2}', ...),
+        ("c.email", json.dumps(MAIL[:-4]), ...),
+        ("c.email", ' { "phone" : 1.50 } ', ' { "phone" : 1.50 } '),
+        ("c.email", '"ann" she said', '"ann" she said'),
+        ("c.email", '"ann"', '"ann"'),
+        ("c.email", "call ann {now}", "call ann {now}"),
+    ],
+)
+def test_a_rule_reaches_into_a_text_of_json_and_hides_one_whole_that_cannot_be_read(body, path, value, left):
+    told = DecisionEvent.model_validate_json(json.dumps(body(action__arguments={"c": value, "kept": MAIL})))
+    clean, _ = rules(**{f"action.arguments.{path}": "drop"}).redact(told)
+    assert clean.action.arguments == {"kept": MAIL} | ({} if left is ... else {"c": left})
+
+
+def test_in_a_text_of_json_too_a_hash_is_one_and_a_shape_is_one(body):
+    told = DecisionEvent.model_validate_json(json.dumps(body(action__arguments={"c": MAIL, "d": MAIL[:-4]})))
+    hashing, shaping = ({f"action.arguments.{name}.email": way for name in "cd"} for way in ("hash", "shape"))
+    nested = DecisionEvent.model_validate_json(json.dumps(body(action__arguments={"c": json.loads(MAIL)})))
+    hashed = rules(**hashing).redact(told)[0].action.arguments
+    assert json.loads(hashed["c"]) == rules(**hashing).redact(nested)[0].action.arguments["c"]
+    assert hashed["d"].startswith("hash:")
+    shaped = rules(**shaping).redact(told)[0].action.arguments
+    assert shaped == {"c": '{"email":"xxx@x.xxx","n":1}', "d": '{"xxxxx": "xxx@x.xxx", "x"'}
+
+
 @pytest.mark.parametrize("name", ["arguments", "purpose", "reason", "trace_id"])
 def test_a_dropped_argument_is_gone_whatever_its_name(body, name):
     told = DecisionEvent.model_validate_json(json.dumps(body(action__arguments={name: "private", "kept": 1})))
