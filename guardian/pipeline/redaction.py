@@ -90,7 +90,7 @@ def _check(path: str, way: str) -> None:
 
 
 _DROPPED = object()
-_JSON = re.compile(r'[\s\ufeff]*(["\[{])')
+_JSON = re.compile(r'[\s\ufeff]*(["{]|\[(?!redacted:))')
 Change = Callable[[Any], Any]
 
 

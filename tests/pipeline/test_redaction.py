@@ -111,6 +111,7 @@ MAIL = '{"email": "ann@x.org", "n": 1}'
         ("c.email", ' { "phone" : 1.50 } ', ' { "phone" : 1.50 } '),
         ("c.email", '"ann" she said', '"ann" she said'),
         ("c.email", '"ann"', '"ann"'),
+        ("c.email", "[redacted:aws_key]", "[redacted:aws_key]"),
         ("c.email", "call ann {now}", "call ann {now}"),
     ],
 )
@@ -288,3 +289,18 @@ def test_a_child_is_not_held_to_what_redaction_hid_of_its_parent(redacting, body
     told = next(s for s in world.scored[-1].drift.signals if s.name == "delegation_widening")
     assert told.breaches == ()
     assert "(redacted), so not compared" in told.reason
+
+
+@pytest.mark.parametrize("way", ["drop", "hash", "shape"])
+@pytest.mark.parametrize("path", ["params.contract.id", "params.*", "params.ids.*.amount", "params.tenant_id"])
+@pytest.mark.parametrize("cut", [0, 1])
+def test_nor_does_one_that_reaches_into_a_text_of_json(redacting, body, path, way, cut):
+    world = redacting({f"{ARGUMENTS}.{path}": way})
+    bounds = {"contract_ids": ["contract_7781"], "max_amount": 500}
+    told = {"tenant_id": "acme", "contract": {"id": "contract_7781"}, "ids": [{"amount": 400}]}
+    text = json.dumps(told)[: -cut or None]
+    params = {"params": text, "contract_id": "contract_7781"}
+    world.feed(body(1, action__arguments=params, action__resource=..., envelope__resource_constraints=bounds))
+    told = envelope_breach(world)
+    assert (told.value, told.breaches) == (0.0, ()), told.reason
+    assert not world.findings

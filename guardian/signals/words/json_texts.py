@@ -24,6 +24,7 @@ _DIGITS = 400
 def unfolded(action: Touched) -> tuple[Touched, Touched]:
     """The action with what the texts of its parameters hold; and apart from it what its other texts hold."""
     told, apart = list(action.leaves), list[Leaf]()
+    hidden, hidden_apart = list(action.hidden), list[Leaf]()
     cut, cut_apart, most = action.cut, False, len(action.leaves) + _MAX_LEAVES
     queue = [(leaf, True, 0) for leaf in action.leaves]
     for leaf, above, depth in queue:  # it grows on the way
@@ -32,16 +33,18 @@ def unfolded(action: Touched) -> tuple[Touched, Touched]:
             room = depth < _MAX_DEPTH and len(queue) < most
             if room:
                 (told if certain else apart).extend(held.leaves)
+                (hidden if certain else hidden_apart).extend(held.hidden)
                 queue += ((each, certain, depth + 1) for each in held.leaves)
             if held.cut or not room:
                 cut, cut_apart = cut or certain, cut_apart or not certain
-    same = len(told) == len(action.leaves) and cut == action.cut  # as mostly: what it has indexed is used again
-    whole = action if same else replace(action, leaves=tuple(told), cut=cut)
-    return whole, Touched(tuple(apart), cut_apart)
+    counts = (len(told), len(hidden), cut)
+    same = counts == (len(action.leaves), len(action.hidden), action.cut)  # as mostly: its indices are used again
+    whole = action if same else replace(action, leaves=tuple(told), cut=cut, hidden=tuple(hidden))
+    return whole, Touched(tuple(apart), cut_apart, tuple(hidden_apart))
 
 
 def _held(leaf: Leaf) -> Iterator[Touched]:
-    for said in leaf.values:
+    for at, said in enumerate(leaf.values):
         if isinstance(said, str) and _BEGINS.match(said) and "{" in said:
             try:
                 parsed = json.loads(said, parse_int=_integer, object_pairs_hook=_every)
@@ -50,7 +53,7 @@ def _held(leaf: Leaf) -> Iterator[Touched]:
             except RecursionError:
                 yield Touched((), cut=True)
                 continue
-            yield below(leaf, parsed)
+            yield below(leaf, parsed, at)
 
 
 def _integer(digits: str) -> int | float:

@@ -50,6 +50,7 @@ class Leaf:
     through  names that it answers to because it is wrapped
     inside   names of the objects around it, for which it may or may not speak
     count    how many items a list has; None for a single value
+    rules    the redaction rules that go on from there, into a text of JSON
 
     `names` and `inside` hold each name both in its canonical spelling and in its own.
     """
@@ -61,6 +62,7 @@ class Leaf:
     through: frozenset[str] = frozenset()
     inside: frozenset[str] = frozenset()
     hidden: bool = False
+    rules: tuple[Rule, ...] = ()
 
     def answers(self, names: frozenset[str]) -> bool:
         """Whether it certainly speaks for one of the names."""
@@ -168,9 +170,10 @@ def comparable(seen: Observation) -> Touched:
     return replace(action, leaves=tuple(kept), hidden=(*action.hidden, *marks))
 
 
-def below(leaf: Leaf, value: object) -> Touched:
-    """What a value names that stands in the place of a leaf."""
-    return _bounded(_walk(value, _Place(leaf.path, (leaf.path.rpartition(".")[2],), leaf.inside)))
+def below(leaf: Leaf, value: object, at: int) -> Touched:
+    """What a value names that stands in the place of a leaf's value, by its number."""
+    rules = leaf.rules if leaf.count is None else hiding.below(leaf.rules, str(at))
+    return _bounded(_walk(value, _Place(leaf.path, (leaf.path.rpartition(".")[2],), leaf.inside, rules=rules)))
 
 
 def _touched(event: DecisionEvent, redacted: Mapping[str, str]) -> Touched:
@@ -249,7 +252,8 @@ class _Place(NamedTuple):
         values = tuple(value[:_MAX_VALUES]) if isinstance(value, (list, tuple)) else (value,)
         count = len(value) if isinstance(value, (list, tuple)) else None
         names, through = _names(self.keys), _through(self.keys)
-        return Leaf(self.path, names, values, count, through, self.inside, hiding.hides(self.rules, value))
+        hidden = hiding.hides(self.rules, value)
+        return Leaf(self.path, names, values, count, through, self.inside, hidden, self.rules)
 
 
 def _walk(value: object, at: _Place) -> Iterator[Leaf | _Aside]:
