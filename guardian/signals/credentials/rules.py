@@ -89,11 +89,17 @@ _RUN_BEHIND = 200
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 
+
+def _is_no_path(text: str) -> bool:
+    return max(map(len, text.split("/"))) >= _LEAST_PIECE
+
+
+_LEAST_PIECE = 16
 _AWS_SIGNS = r"[\s\"'\\=:,>]{1,8}"
 _AWS_SECRETS = (
     r"(?:(?i:aws).{0,20}?(?i:secret|key|pwd|pw|pass|token)\w{0,20}|(?i:secret_?access_?key))"
     + _AWS_SIGNS
-    + r"((?=[^a-z]{0,39}[a-z])(?=[^A-Z]{0,39}[A-Z])(?=[^0-9]{0,39}[0-9])[0-9A-Za-z/+]{40})(?![0-9A-Za-z/+=])",
+    + r"((?=[^a-z]{0,39}[a-z])(?=[^A-Z]{0,39}[A-Z])(?=[^0-9]{0,39}[0-9])[0-9A-Za-z/+]{40})(?![\w/+=~-]|\.\w)",
     rf"(?i:aws.{{0,20}}?token|session_?token){_AWS_SIGNS}(?!eyJ)([0-9A-Za-z/+]{{100,}}+=*)",
 )
 """A secret access key or a session token, in quotes or without; a commit, as long as a key, has no capital."""
@@ -103,7 +109,7 @@ NAMED = "named_secret"
 
 _RULES: dict[_Rule, tuple[str, ...]] = {
     _of(AWSKeyDetector, "aws_key"): ("AKIA", "ASIA", "ABIA", "ACCA", "A3T"),
-    _of(AWSKeyDetector, "aws_key", *_AWS_SECRETS, reach=16_384, tail=_NO_TAIL): (
+    _of(AWSKeyDetector, "aws_key", *_AWS_SECRETS, reach=16_384, tail=_NO_TAIL, confirmed=_is_no_path): (
         *("aws", "AWS", "Aws", "secret_access_key", "secretAccessKey", "SecretAccessKey", "SECRET_ACCESS_KEY"),
         *("session_token", "sessionToken", "SessionToken", "SESSION_TOKEN"),
     ),

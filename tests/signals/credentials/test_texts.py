@@ -13,7 +13,7 @@ from guardian.signals.credentials.said_secrets import said_secrets, says_secret
 from guardian.signals.credentials.scanner import CredentialScanner
 
 KEY = "wJalrXUtnFEMI/K7MDENGbPxRfiCYzRTq1mHk2Lp"
-SESSION = "IQoJb3JpZ2luX2VjEJr" + "aB3/" * 60 + "=="
+SESSION = "IQoJb3JpZ2luX2VjEJr" + "aB3xYz9Qw7LmN0pRsT/" * 12 + "=="
 FILE = f"[default]\naws_access_key_id = AKIAIOSFODNN7ABCDEFG\naws_secret_access_key = {KEY}\nregion = eu\n"
 
 
@@ -56,6 +56,8 @@ def test_an_aws_secret_is_taken_out_whatever_stands_around_it(
         f"aws deploy key: {'0a1b2c3d4e' * 4}",
         f"aws key digest {KEY}{KEY}",
         "aws_secret_access_key = ${AWS_SECRET_ACCESS_KEY}",
+        f"aws_s3_key = {'Uploads/2026/Invoices/AcmeCorporationQ3x'}.pdf",
+        f"aws_s3_key_prefix = {'Uploads/2026/Invoices/AcmeCorp/Quarter3x'}",
         "aws ssm get-parameter --name /prod/db/key",
     ],
 )
