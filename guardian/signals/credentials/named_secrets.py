@@ -80,6 +80,8 @@ def pairs_secret(entry: Mapping[str, object]) -> bool:
     (True, False)
     """
     named = [item for key, item in entry.items() if isinstance(item, str) and key.lower() in _NAMING]
+    if not named:
+        return False
     return any(is_value(key) and any(holds_secret(name, item) for name in named) for key, item in entry.items())
 
 

@@ -92,10 +92,10 @@ class CredentialScanner:
     def look(self, text: str, work: int) -> Found:
         """The credentials in one of a record's texts, found with at most `work`. A remembered result (long texts,
         by digest) counts as if the work were done again, so that two readings of a record agree."""
-        if not _may_hold(text):
-            return Found((), 0)
         if len(text) < _CACHED_FROM:
             return _look(text, work)
+        if not _may_hold(text):
+            return Found((), 0)
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         known = self._cache.get(digest)
         if known is not None and known.work <= work:
@@ -120,10 +120,10 @@ def _may_hold(text: str) -> bool:
 def _look(text: str, work: int) -> Found:
     """By their shapes, and by the names that the text tells of them. What is both is known by its shape."""
     found = look(text, work)
-    if not says_secret(text):
+    if not (said := [Span(first, last, NAMED) for first, last in said_secrets(text)]):
         return found
     spans: list[Span] = []
-    for span in sorted((*found.spans, *(Span(first, last, NAMED) for first, last in said_secrets(text)))):
+    for span in sorted((*found.spans, *said)):
         if spans and span.start < spans[-1].end:
             last = spans.pop()
             kind = span.kind if last.kind == NAMED else last.kind
