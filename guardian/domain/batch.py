@@ -210,6 +210,11 @@ class Wanted:
     tasks: frozenset[TaskKey] = frozenset()
     registered: frozenset[SessionKey] = frozenset()  # of which it looks at the envelopes that were registered
 
+    def above(self, sessions: Mapping[SessionKey, SessionState]) -> frozenset[SessionKey]:
+        """The further sessions above these, of which their states tell."""
+        named = {SessionKey(key.tenant_id, name) for key, state in sessions.items() for name in state.ancestors}
+        return frozenset(named - self.sessions)
+
     def all_tasks(self, sessions: Mapping[SessionKey, SessionState]) -> frozenset[TaskKey]:
         """The tasks, and the delegations that the sessions belong to, of which their states tell."""
         ancestors = {key: state.ancestors for key, state in sessions.items()}

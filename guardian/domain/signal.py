@@ -68,6 +68,7 @@ class ParentFact:
 
     root_purpose  what the session at the head of the chain was delegated for; empty where nobody showed it
     principals    the delegators and agents of the sessions above the parent, nearest first
+    revoked       with status REVOKED, the nearest one of the chain that is revoked
     """
 
     status: ParentStatus = ParentStatus.NONE
@@ -75,6 +76,7 @@ class ParentFact:
     chain: tuple[str, ...] = ()
     root_purpose: str = ""
     principals: tuple[str, ...] = ()
+    revoked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

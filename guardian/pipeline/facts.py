@@ -1,6 +1,6 @@
 """What is known beside a decision when it is judged: recorded facts about its session, parent, task and past."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from guardian.domain.batch import Decoded, PurposeKey
@@ -96,7 +96,10 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, pending: bool, acros
         return ParentFact()  # its own child handed the work back to it: it is still the root
     grants = work.memory.registered if d.event.origin is None else work.memory.renamed
     granted = _granted(known, grants.get(key)) if across_sessions else None
-    if known.revoked_at is not None:
+    claimed = known.envelope is None and d.event.key.session_id in known.ancestors  # what was denied makes no ring
+    chain = (key.session_id, *(() if claimed else known.ancestors))[:CHAIN_KEPT]
+    revoked = _revoked(d.event.key, chain, work.sessions) if across_sessions else ""
+    if revoked:
         status = ParentStatus.REVOKED
     elif granted is not None:
         status = ParentStatus.ACTIVE
@@ -104,9 +107,19 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, pending: bool, acros
         status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
     root = granted is not None and granted.parent_session_id is None
     asked = granted.purpose if granted is not None and root else known.root_purpose
-    claimed = known.envelope is None and d.event.key.session_id in known.ancestors  # what was denied makes no ring
-    chain = (key.session_id, *(() if claimed else known.ancestors))[:CHAIN_KEPT]
-    return ParentFact(status, granted, chain, asked, known.principals)
+    return ParentFact(status, granted, chain, asked, known.principals, revoked)
+
+
+def _revoked(session: SessionKey, chain: Sequence[str], sessions: Mapping[SessionKey, SessionState]) -> str:
+    """The nearest revoked session of the chain above this one, or none. Who stands above a session that was only
+    ever denied, anybody may have claimed."""
+    for name in chain:
+        above = sessions.get(SessionKey(session.tenant_id, name)) or SessionState()
+        if above.revoked_at is not None and name != session.session_id:
+            return name
+        if above.actions and above.envelope is None:
+            break
+    return ""
 
 
 def _named(

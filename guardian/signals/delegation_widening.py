@@ -153,7 +153,9 @@ class DelegationWidening(SignalFold):
         if status is ParentStatus.UNKNOWN:
             yield Widening("parent_unknown", f"nobody knows its parent {shown(envelope.parent_session_id)}")
         elif status is ParentStatus.REVOKED:
-            yield Widening("parent_revoked", f"its parent {shown(envelope.parent_session_id)} is revoked")
+            above = seen.parent.revoked or envelope.parent_session_id
+            who = "its parent" if above == envelope.parent_session_id else "above its parent"
+            yield Widening("parent_revoked", f"{who} {shown(above)} is revoked")
         if parent is not None and status in (ParentStatus.ACTIVE, ParentStatus.REVOKED):
             yield from self._beside(seen, parent).widenings()
             expires = parent.expires_at

@@ -113,6 +113,8 @@ def test_a_delegation_is_a_task_that_no_log_can_name_and_all_who_belong_to_it_as
     wanted = Wanted(frozenset({root, *known}), empty, empty, empty, tasks=frozenset({task}))
     family = delegation(root, ())
     assert wanted.all_tasks(known) == {task, family}
+    assert Wanted(frozenset({grandchild}), empty, empty, empty).above(known) == {root, child}
+    assert wanted.above(known) == empty
     with pytest.raises(ValidationError):
         Envelope(delegator_id="u", tenant_id="acme", session_id="s", task_id=family.task_id)
 

@@ -141,9 +141,9 @@ class World:
         decoded, letters = self.pipeline.decode(batch)
         wanted, memory = self.pipeline.wanted(decoded, letters), self.memory
         sessions = {k: v for k, v in memory.sessions.items() if k in wanted.sessions}
-        tasks = wanted.all_tasks(sessions)
+        tasks, above = wanted.all_tasks(sessions), wanted.above(sessions)
         loaded = Memory(
-            sessions=sessions,
+            sessions=sessions | {k: v for k, v in memory.sessions.items() if k in above},
             seen={k: v for k, v in memory.seen.items() if k in wanted.decisions},
             baselines={k: v for k, v in memory.baselines.items() if k in wanted.purposes},
             agent_purposes={k: v for k, v in memory.agent_purposes.items() if k in wanted.agents},

@@ -93,6 +93,70 @@ def test_a_child_that_people_gave_back_below_a_revoked_parent_is_not_accused_of_
     assert [found.session_id for found in world.told(Kind.DRIFT)] == ["other"]
 
 
+def under(session: str, parent: str | None, **more) -> dict[str, object]:
+    return {"envelope__session_id": session, "envelope__parent_session_id": parent, **more}
+
+
+def accusers(world) -> set[str]:
+    found = world.scored[-1].drift.breaches
+    return {breach.detail for breach in found if breach.name == "parent_revoked"}
+
+
+@pytest.mark.parametrize("between", [["s2"], ["s2", "s3"]])
+def test_below_a_revoked_session_a_grandchild_is_told_though_the_one_between_rests(
+    world, body, now, between
+) -> None:
+    line = ["s1", *between, "last"]
+    for n, (parent, name) in enumerate(zip([None, *line], line, strict=False)):
+        world.feed(body(n, **under(name, parent)))
+    world.hear(HumanWord.REVOKED, at=now)
+    world.feed(body(10, **under("last", line[-2])))
+    assert accusers(world) == {"above its parent s1 is revoked"}
+    world.hear(HumanWord.REVOKED, session=line[-2], at=now)
+    world.feed(body(11, **under("last", line[-2])))
+    assert accusers(world) == {f"its parent {line[-2]} is revoked"}, "the nearest is named"
+    for name in ("s1", line[-2]):
+        world.hear(HumanWord.REINSTATED, session=name, at=now)
+    world.feed(body(12, **under("last", line[-2])))
+    assert accusers(world) == set()
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_grandchild_that_people_gave_back_below_a_revoked_session_is_not_accused_of_it(
+    world, body, now, back: bool
+) -> None:
+    world.feed(body(1), body(2, **NARROW), body(3, **under("last", "child")))
+    world.hear(HumanWord.REVOKED, at=now)
+    if back:
+        world.hear(HumanWord.REINSTATED, session="last", at=now, detail="parent_revoked")
+    world.feed(body(4, **under("last", "child")))
+    told = {breach.name for finding in world.told(Kind.DRIFT) for breach in finding.breaches}
+    assert ("parent_revoked" in told) is not back
+
+
+def test_whom_a_denied_call_put_above_a_session_its_children_do_not_answer_for(world, body, now) -> None:
+    world.feed(body(1, **under("bad", None)), body(2, **under("s1", "bad"), **DENIED))
+    world.hear(HumanWord.REVOKED, session="bad", at=now)
+    world.feed(body(3, **NARROW), body(4, **under("last", "child")))
+    assert "parent_revoked" not in {b.name for v in world.scored[-2:] for b in v.drift.breaches}
+
+
+def test_a_session_that_stands_above_itself_is_not_its_own_revoked_parent(world, body, now) -> None:
+    world.feed(body(1), body(2, **NARROW), body(3, **under("last", "child")))
+    world.hear(HumanWord.REVOKED, session="child", at=now)
+    world.feed(body(4, **under("child", "last")))
+    assert names(world) >= {"delegation_cycle"}
+    assert accusers(world) == set()
+
+
+def test_who_scores_sessions_alone_knows_of_no_revoked_parent(new_world, body, now) -> None:
+    world = new_world(across_sessions=False)
+    world.feed(body(1))
+    world.hear(HumanWord.REVOKED, at=now)
+    world.feed(body(2, **NARROW))
+    assert accusers(world) == set()
+
+
 def test_a_parent_that_was_revoked_before_it_ever_acted_is_a_breach(world, body, now) -> None:
     world.hear(HumanWord.REVOKED, at=now)
     world.feed(body(1, **NARROW))

@@ -138,8 +138,9 @@ class MonitorStore:
         """Everything a batch may look at, as one snapshot."""
         with reading(self._engine) as connection:
             states, versions = load_sessions(connection, wanted.sessions)
+            above, _ = load_sessions(connection, wanted.above(states))
             return Recall(
-                sessions=states,
+                sessions=above | states,
                 versions=versions,
                 seen=load_seen(connection, wanted.decisions),
                 baselines=load_baselines(connection, wanted.purposes),

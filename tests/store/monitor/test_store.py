@@ -159,6 +159,15 @@ def test_keys_that_were_never_seen_are_absent(store):
     assert (got.sessions, got.baselines) == ({}, {})
 
 
+def test_with_a_session_come_those_above_its_parent(store):
+    line = {SessionKey("acme", name): SessionState(actions=1) for name in ("s0", "s1")}
+    line[SessionKey("acme", "s2")] = SessionState(ancestors=("s1", "s0", "never seen"))
+    Member(store, "m").claim(P0).commit(Judgement(sessions=line | {SessionKey("other", "s0"): SessionState()}), 1)
+    got = store.load(wanted(SessionKey("acme", "s2")))
+    assert got.sessions == line
+    assert set(got.versions) == {SessionKey("acme", "s2")}, "only what may change is held to its version"
+
+
 def test_the_same_session_id_of_two_tenants_is_two_sessions(store):
     Member(store, "m").claim(P0).commit(Judgement(sessions={S1: SessionState(actions=1)}), 1)
     assert store.load(wanted(S2)).sessions == {}
