@@ -29,6 +29,7 @@ TOOLS_KEPT = 8
 PRINTS_KEPT = 256
 SIBLINGS_KEPT = 32
 _ID_KEPT = 480
+_NOTHING_READ = SharedReads({}, 0, (), 0.0)
 
 
 def related(one: str, other: str) -> bool:
@@ -117,20 +118,23 @@ class Work:
         if (above := self._above(d)) is not None:
             found[above[0]] = above[1]
         known = sorted(
-            (item for item in found.items() if item[0] != d.event.key.session_id),
+            (item for item in found.items() if item[0] != d.event.key.session_id and item[1].reads),
             key=lambda item: (-item[1].weight, item[0]),
         )[:SIBLINGS_KEPT]
         return SiblingFact(dict(known)) if known else None
 
     def share(self, d: Decoded, state: SessionState) -> None:
         """Make this session's reads known to the other sessions of its task and delegation. A root does not know
-        that it delegates until a child has acted: the first one tells what its parent has read till then."""
+        that it delegates until a child has acted: the first one tells what its parent has read till then, or that
+        there is a delegation."""
         session, reads = d.event.key.session_id, self._shared(state)
         if (task := _task(d)) is not None and reads is not None:
             self._note(task, session, reads)
         family = delegation(d.event.key, state.ancestors)
-        if (above := self._above(d)) is not None and above[0] not in self._reads(family):
+        if (above := self._above(d)) is not None and not self._reads(family).get(above[0], _NOTHING_READ).reads:
             self._note(family, *above)
+        if state.ancestors and not self._reads(family):
+            self._note(family, state.ancestors[-1], _NOTHING_READ)
         if reads is not None and (state.ancestors or self._reads(family)):
             self._note(family, session, reads)
 

@@ -91,17 +91,17 @@ UP = {"s0": None, "s1": "s0", "s2": "s1", "s3": "s0"}
 
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("tasks", [(None,) * 4, ("t0", "t1", "t2", "t3"), ("t0", None, "t2", None)])
+@pytest.mark.parametrize("first", ["clock.show", "tickets.create"], ids=["reads", "reads nothing"])
 @pytest.mark.parametrize(
     ("reader", "sender"), [(a, b) for a in UP for b in UP if a != b], ids=lambda name: name if name else "root"
 )
 def test_in_one_delegation_it_is_one_chain_whatever_the_sessions_call_their_task(
-    new_world: Any, call: Any, reader: str, sender: str, tasks: tuple[str | None, ...], together: bool
+    new_world: Any, call: Any, reader: str, sender: str, first: str, tasks: tuple[str | None, ...], together: bool
 ) -> None:
     def under(name: str) -> dict[str, Any]:
         return {"session_id": name, "parent_session_id": UP[name], "task_id": tasks[int(name[1])]}
 
-    glance = {"tool": "clock.show", "arguments": {}}
-    calls = [call(n, glance, **under(f"s{n}")) for n in range(4)]
+    calls = [call(n, {"tool": first, "arguments": {}}, **under(f"s{n}")) for n in range(4)]
     calls += [call(5, READ, **under(reader)), call(6, SEND, **under(sender))]
     world = new_world()
     for batch in [calls] if together else [[each] for each in calls]:
