@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kafka import KafkaConsumer, KafkaProducer
+from kafka.cluster import collect_hosts
 from kafka.errors import KafkaConfigurationError
 
+from guardian.domain.urls import is_here
 from guardian.errors import BusError, ConfigurationError
 
 REFUSALS = (KafkaConfigurationError, AssertionError, TypeError, ValueError)
@@ -19,6 +21,9 @@ _OURS = frozenset(
         "key_serializer", "value_serializer", "acks", "enable_idempotence", "transactional_id", "max_poll_records",
     }
 )  # fmt: skip
+
+_SHOW_SECRETS = ("PLAIN", "OAUTHBEARER")
+"""SASL mechanisms that send a password or token as it is."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,25 @@ class KafkaSettings:
             raise ConfigurationError(
                 f"kafka client option {unknown[0]!r} is not known; kafka-python has: "
                 f"{', '.join(sorted(_known() - _OURS))}"
+            )
+        self._check_privacy()
+
+    def _check_privacy(self) -> None:
+        """The client heeds options of TLS and SASL only where the protocol says so, and is silent otherwise."""
+        told = {name: value for name, value in self.client_options.items() if value is not None}
+        protocol, mechanism = str(told.get("security_protocol", "PLAINTEXT")), told.get("sasl_mechanism")
+        for kind, protocols in (("ssl_", ("SSL", "SASL_SSL")), ("sasl_", ("SASL_SSL", "SASL_PLAINTEXT"))):
+            idle = sorted(name for name in told if name.startswith(kind))
+            if idle and protocol not in protocols:
+                raise ConfigurationError(
+                    f"kafka.options.{idle[0]}: it does nothing with security_protocol {protocol}; set "
+                    f"kafka.options.security_protocol to {' or '.join(protocols)}, or leave {idle[0]} out"
+                )
+        shows = protocol == "SASL_PLAINTEXT" and mechanism in _SHOW_SECRETS
+        if shows and not all(is_here(host) for host, _, _ in collect_hosts(self.bootstrap_servers)):
+            raise ConfigurationError(
+                f"kafka.options.security_protocol: with SASL_PLAINTEXT, {mechanism} sends its secret unencrypted; "
+                "set it to SASL_SSL, or sasl_mechanism to SCRAM-SHA-512"
             )
 
     @property

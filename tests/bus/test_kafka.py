@@ -56,7 +56,8 @@ def test_an_option_that_guardian_sets_itself_is_refused_by_name(option):
 
 
 def test_passwords_do_not_show_in_the_settings():
-    settings = KafkaSettings("b:9092", client_options={"sasl_plain_password": "hunter2"})
+    told = {"security_protocol": "SASL_SSL", "sasl_plain_password": "hunter2"}
+    settings = KafkaSettings("b:9092", client_options=told)
     assert "hunter2" not in repr(settings)
     assert settings.connection["sasl_plain_password"] == "hunter2"
 

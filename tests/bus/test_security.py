@@ -193,6 +193,41 @@ def test_an_advertised_address_that_leaves_the_handshake_unanswered_is_not_waite
     assert not caplog.records
 
 
+LOGIN = {"sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": "u", "sasl_plain_password": "hush"}
+CLEAR = LOGIN | {"security_protocol": "SASL_PLAINTEXT"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ssl_cafile": "ca.pem"}, r"ssl_cafile: .*set kafka\.options\.security_protocol to SSL or SASL_SSL"),
+        ({"ssl_check_hostname": False}, r"ssl_check_hostname: .*to SSL or SASL_SSL"),
+        (LOGIN, r"sasl_mechanism: .*security_protocol PLAINTEXT; set .* to SASL_SSL or SASL_PLAINTEXT"),
+        (LOGIN | {"security_protocol": "SSL"}, r"sasl_mechanism: .*security_protocol SSL; set"),
+        (CLEAR | {"ssl_cafile": "ca.pem"}, r"ssl_cafile: .*security_protocol SASL_PLAINTEXT; set"),
+        (CLEAR | {"sasl_mechanism": "PLAIN"}, r"PLAIN sends its secret unencrypted; set it to SASL_SSL"),
+        (CLEAR | {"sasl_mechanism": "OAUTHBEARER"}, r"OAUTHBEARER sends its secret unencrypted"),
+    ],
+)
+def test_options_that_would_leave_the_connection_in_the_clear_are_refused(tmp_path, options, said):
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        settings(tmp_path, "127.0.0.1:9092,b:9092", **options)
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "options"),
+    [
+        ("b:9092", CLEAR),
+        ("127.0.0.1:9092", CLEAR | {"sasl_mechanism": "PLAIN"}),
+        ("[::1]:9092", CLEAR | {"sasl_mechanism": "PLAIN"}),
+        ("b:9092", {"ssl_cafile": None}),
+    ],
+)
+def test_what_shows_no_secret_to_others_is_left_to_the_client(tmp_path, address, options):
+    assert settings(tmp_path, address, **options).bootstrap_servers == address
+
+
 def test_sasl_options_are_the_clients_own(tmp_path):
     told = {"security_protocol": "SASL_SSL", "sasl_plain_username": "guardian", "sasl_plain_password": "s3cret"}
     plain = settings(tmp_path, "b:9093", sasl_mechanism="PLAIN", **told)
