@@ -4,12 +4,14 @@ import errno
 import hmac
 import socket
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from guardian.errors import ConfigurationError, PlaceAway
 
 _PATIENCE_S = 30.0
+_MOST_AT_ONCE = 128
 _LASTING = (errno.EACCES, errno.EAFNOSUPPORT, socket.EAI_NONAME)
 
 
@@ -45,19 +47,43 @@ class Face(BaseHTTPRequestHandler):
         """Requests are not logged."""
 
 
+class _Server(ThreadingHTTPServer):
+    """Takes a bounded number of connections at a time: a further one gets the place of the oldest, so that nobody
+    who holds many keeps others out, and the process keeps descriptors and threads for its own work."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, host: str, port: int, face: type[Face]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._open: dict[Any, None] = {}
+        self._lock = threading.Lock()
+        super().__init__((host, port), face)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            if len(self._open) >= _MOST_AT_ONCE:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                with suppress(OSError):  # its peer is gone
+                    oldest.shutdown(socket.SHUT_RDWR)
+            self._open[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+
 class Listener:
     """Listens from construction, in a thread of its own. Raises ConfigurationError, naming the `setting`, where it
     cannot. A client that connects and says nothing is dropped after `_PATIENCE_S`."""
 
     def __init__(self, host: str, port: int, face: type[Face], *, name: str, setting: str) -> None:
         face.timeout = _PATIENCE_S
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
         try:
-            self._server = Server((host, port), face)
+            self._server = _Server(host, port, face)
         except OSError as error:
             raise not_listening(error, host, port, setting=setting) from error
         threading.Thread(target=self._server.serve_forever, name=name, daemon=True).start()

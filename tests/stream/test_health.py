@@ -3,6 +3,7 @@
 import http.client
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -15,15 +16,14 @@ TOKEN = "a-scrape-token"
 
 
 class Face:
-    def __init__(self, token: str = TOKEN) -> None:
+    def __init__(self, token: str = TOKEN, host: str = "127.0.0.1") -> None:
         self.metrics = Metrics()
         self.troubles: list[str] = []
-        self.server = HealthServer(
-            "127.0.0.1", 0, metrics=self.metrics, troubles=lambda: self.troubles, token=token
-        )
+        self.server = HealthServer(host, 0, metrics=self.metrics, troubles=lambda: self.troubles, token=token)
+        self.host = host
 
     def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str, http.client.HTTPMessage]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        connection = http.client.HTTPConnection(self.host, self.server.port, timeout=60)
         try:
             connection.request(method, path, headers=headers)
             response = connection.getresponse()
@@ -126,6 +126,34 @@ def test_a_closed_page_answers_no_more(face: Face) -> None:
 def test_an_empty_token_opens_nothing() -> None:
     with pytest.raises(ConfigurationError, match="token"):
         Face(token="")
+
+
+def test_it_listens_on_an_address_of_ipv6() -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    face = Face(host="::1")
+    try:
+        assert face.get("/healthz")[:2] == (200, "ok\n")
+    finally:
+        face.server.close()
+
+
+def test_of_very_many_connections_the_oldest_makes_room(monkeypatch) -> None:
+    monkeypatch.setattr(listening, "_MOST_AT_ONCE", 3)
+    face = Face()
+    with ExitStack() as opened:
+        opened.callback(face.server.close)
+        where = "127.0.0.1", face.server.port
+        held = [opened.enter_context(socket.create_connection(where, timeout=20)) for _ in range(3)]
+        held[0].sendall(b"GET /healthz HTTP/1.0\r\nX-Slow: ")
+        held[1].sendall(b"GET /healthz HTTP/1.0\r\n")
+        assert face.get("/healthz")[:2] == (200, "ok\n")
+        assert held[0].recv(1) == b"", "it was given up for the new one"
+        held[1].sendall(b"\r\n")
+        assert held[1].recv(64).startswith(b"HTTP/1.0 200"), "the others go on"
 
 
 def test_who_connects_and_says_nothing_is_not_waited_for_without_end(monkeypatch) -> None:
