@@ -106,7 +106,7 @@ class Work:
         known = self.agents.get(key) or self.memory.agent_purposes.get(key, ())
         if not any(related(envelope.purpose, other) for other in known):
             known = (*known, envelope.purpose)[-PURPOSES_KEPT:]
-            self.agents[key] = known
+        self.agents[key] = known  # also where nothing is new: what is in use is not forgotten
         return len(known) - 1
 
     def siblings(self, d: Decoded, ancestors: Sequence[str]) -> SiblingFact | None:

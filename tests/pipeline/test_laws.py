@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardian.bootstrap.judgement import fingerprinter
-from guardian.domain.batch import Memory
+from guardian.domain.batch import AgentKey, Memory
 from guardian.domain.finding import Kind
 from guardian.domain.record import Record
 from guardian.embedding import FitRequest
@@ -200,6 +200,13 @@ def test_memory_stays_bounded_however_long_a_session_runs(world, body) -> None:
     assert {len(purposes) for purposes in world.memory.agent_purposes.values()} == {PURPOSES_KEPT}
     assert "note 299" not in state.model_dump_json()
     assert len(state.model_dump_json()) < 30_000
+
+
+def test_an_agent_that_works_on_is_named_in_every_batch_so_that_nobody_forgets_what_it_served(world, body) -> None:
+    served = body()["envelope"]["purpose"]
+    for n in range(2):
+        told = world.feed(body(n)).agent_purposes
+        assert told == {AgentKey("acme", "agent_renewal_review"): (served,)}
 
 
 def test_what_is_forgotten_of_a_session_does_not_hang_on_the_key(new_world, body) -> None:

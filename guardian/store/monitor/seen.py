@@ -18,6 +18,7 @@ _DECISION = seen.c.tenant_id, seen.c.gateway, seen.c.decision_id
 _SEEN = select(*_DECISION, seen.c.digest).where(among(*_DECISION))
 _AGENT = agents.c.tenant_id, agents.c.agent_id
 _AGENTS = select(*_AGENT, agents.c.purposes).where(among(*_AGENT))
+_STANDING = select(*_AGENT, agents.c.purposes, agents.c.touched_at).where(among(*_AGENT))
 _LOCKED = _AGENTS.order_by(*_AGENT).with_for_update()  # in the order in which every other member locks them
 _TOUCH = update(agents).where(among(*_AGENT), agents.c.touched_at < bindparam("old"))
 
@@ -60,8 +61,22 @@ def _touch(connection: Connection, known: Iterable[AgentKey], now: datetime) -> 
     connection.execute(_TOUCH, keys | {"old": now - _DAY, "touched_at": now})
 
 
+def _due(
+    connection: Connection, wanted: Mapping[AgentKey, tuple[str, ...]], now: datetime
+) -> dict[AgentKey, tuple[str, ...]]:
+    keys = {(key.tenant_id, in_key(key.agent_id)): key for key in wanted}
+    due = dict(wanted)
+    for tenant, agent, purposes, touched_at in connection.execute(_STANDING, asked(keys)):
+        key = keys[tenant, agent]
+        if touched_at >= now - _DAY and {*wanted[key]} <= {*json.loads(purposes)}:
+            del due[key]
+    return due
+
+
 def save_agents(connection: Connection, wanted: Mapping[AgentKey, tuple[str, ...]], now: datetime) -> None:
-    """Merge rather than overwrite: another partition's member may have seen other purposes meanwhile."""
+    """Merge rather than overwrite: another partition's member may have seen other purposes meanwhile. What holds
+    nothing new, and was touched within a day, is neither written nor locked."""
+    wanted = _due(connection, wanted, now) if wanted else {}
     if not wanted:
         return
     current = load_agents(connection, wanted, lock=True)

@@ -39,7 +39,7 @@ from guardian.store.monitor.envelopes import Heard
 from guardian.store.monitor.retention import Retention, _forget_letters, prune
 from guardian.store.monitor.sessions import BARE, TO_LEARN
 from guardian.store.monitor.store import MonitorStore
-from guardian.store.monitor.tables import baselines, dead_letters, findings, metadata, sessions
+from guardian.store.monitor.tables import agents, baselines, dead_letters, findings, metadata, sessions
 from guardian.store.monitor.values import Conflict
 from guardian.store.schema import MONITOR
 from guardian.store.turns import in_turn
@@ -227,6 +227,23 @@ def test_a_session_created_meanwhile_is_a_conflict(store):
     store.words.apply([Change(1, S1, HumanWord.REVOKED, NOW)], now=NOW)
     with pytest.raises(Conflict):
         member.commit(Judgement(sessions={S1: SessionState()}), 1, versions={})
+
+
+def test_what_holds_nothing_new_about_an_agent_is_written_once_a_day(store, engine):
+    known, other = (AgentKey("acme", name) for name in ("a", "b"))
+    for hours, purposes in ((0, ("p", "q")), (1, ("q",)), (25, ("q",))):
+        now = NOW + timedelta(hours=hours)
+        judged = Judgement(agent_purposes={known: purposes, other: (f"p{hours}",)})
+        store.commit(judged, positions={}, base={}, versions={}, member="", now=now)
+        touched = {row.agent_id: row.touched_at for row in _all(engine, agents)}
+        assert touched == {"a": NOW if hours < 24 else now, "b": now}
+    told = store.load(wanted(agents=frozenset({known, other}))).agent_purposes
+    assert told == {known: ("p", "q"), other: ("p0", "p1", "p25")}
+
+
+def _all(engine, table):
+    with reading(engine) as connection:
+        return connection.execute(select(table)).all()
 
 
 def test_purposes_of_an_agent_merge_with_what_another_member_saw(store):
