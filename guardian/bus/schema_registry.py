@@ -125,18 +125,16 @@ class SchemaRegistry:
                 _made(lambda text: _avro(text, named), inner.schema_str, number)
 
     def _ask(self, ask: Callable[[Any], Any], number: int) -> Any:
-        """Each question has a client, so a connection, of its own: the library waits for ever, and is cut off."""
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
         try:
-            with within(_ANSWERED_WITHIN_S), self._client() as client:
-                if self._straight:  # the environment's proxy would read what goes over http to this machine
-                    client._rest_client.session._mounts.clear()
-                return ask(client)
+            return self._answer(ask)
         except SchemaRegistryError as error:
             own = error.error_code != -1  # the client's own, where what answered was no registry
             if error.http_status_code == 404 or (own and error.http_status_code in _FAULTS):
                 raise DecodeError("unknown_schema", f"the registry knows no schema {number}") from None
+            if own and error.http_status_code == 403 and self._lets_in():
+                raise DecodeError("unknown_schema", f"the registry forbids to read schema {number}") from None
             raise SchemaAway(
                 f"schema registry: it answered {error.http_status_code} for schema {number}"
             ) from error
@@ -144,6 +142,23 @@ class SchemaRegistry:
             raise SchemaAway(
                 f"schema registry: cannot be asked for schema {number}: {type(error).__name__}"
             ) from error
+
+    def _lets_in(self) -> bool:
+        """Whether the registry lets this account read now: the last schema that it gave, else any subject. What it
+        forbids then is one schema, and a producer may write the id of any."""
+        given = [*self._readers][-1:]
+        ask = methodcaller("get_schema", *given) if given else methodcaller("get_subjects", limit=1)
+        try:
+            return bool(self._answer(ask))
+        except Exception:  # as above: it is waited for
+            return False
+
+    def _answer(self, ask: Callable[[Any], Any]) -> Any:
+        """Each question has a client, so a connection, of its own: the library waits for ever, and is cut off."""
+        with within(_ANSWERED_WITHIN_S), self._client() as client:
+            if self._straight:  # the environment's proxy would read what goes over http to this machine
+                client._rest_client.session._mounts.clear()
+            return ask(client)
 
 
 def _made(make: Callable[[str], Any], text: str, number: int) -> Any:

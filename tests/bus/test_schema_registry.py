@@ -114,13 +114,17 @@ def registry():
         11: {"schema": json.dumps(doubling(60))},
         12: {"schema": json.dumps(MARKED)},
     }
-    state = {"status": 200}
+    state = {"status": 200, "forbidden": set(), "subjects": ["Leaf"]}
 
     def answer(asked: Asked) -> Reply:
         url = urlsplit(asked.path)
+        if url.path == "/subjects":
+            return Reply(state["subjects"], 200)
         _, kind, name, *version = url.path.split("/")
         number = int(version[-1]) if kind == "schemas" else name
         status, body = state["status"], schemas.get(number)
+        if number in state["forbidden"]:
+            status, body = 403, {"error_code": 40301, "message": "User is denied operation Read on Subject"}
         if body is None and status == 200:
             status, body = 404, {"error_code": 40403, "message": "Schema not found"}
         if kind == "subjects" and body:
@@ -310,6 +314,31 @@ def test_a_schema_that_the_registry_refuses_to_look_for_costs_its_record_and_sto
     with pytest.raises(DecodeError) as caught:
         schemas.plain(framed(0xFFFFFFFF, b"xx"))
     assert caught.value.code == "unknown_schema"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_one_schema_that_the_registry_forbids_costs_its_record_and_stops_nothing(registry, known):
+    schemas, state = registry
+    state["forbidden"] |= {7, "Gone"}
+    if known:
+        schemas.plain(framed(1, avro("read")))
+        state["subjects"] = []
+    for number in (7, 6):
+        with pytest.raises(DecodeError, match=f"the registry forbids to read schema {number}") as caught:
+            schemas.plain(framed(number, b"xx"))
+        assert caught.value.code == "unknown_schema"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_registry_that_forbids_all_is_waited_for_and_costs_no_record(registry, known):
+    schemas, state = registry
+    if known:
+        schemas.plain(framed(1, avro("read")))
+    else:
+        state["subjects"] = []
+    state["forbidden"] = {1, 7}
+    with pytest.raises(SchemaAway, match="it answered 403 for schema 7"):
+        schemas.plain(framed(7, b"xx"))
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
