@@ -13,8 +13,9 @@ from guardian.errors import BusError, StoreError, Unstorable
 from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor.envelopes import Heard
 from guardian.store.monitor.store import MonitorStore
+from guardian.stream.attempts import blameless
 from guardian.stream.marks import Mark
-from guardian.stream.poison import advanced, halves
+from guardian.stream.poison import MAX_ATTEMPTS, advanced, halves, poisoned
 from guardian.stream.port import Clock
 from guardian.stream.reach import within_reach
 from guardian.telemetry import Metrics, logger
@@ -81,24 +82,34 @@ class EnvelopeTail:
         return within_reach(owned.positions, self._consumer, self._store, self._clock())
 
     def _settle(self, records: list[Record]) -> None:
-        """Keep the records; one that the database refuses becomes a dead letter, found by bisecting."""
+        """Keep the records; one that the database refuses, or that crashes a room, becomes a dead letter, found by
+        bisecting. One that crashes is tried three times, over all restarts: this run of the loop ends with it."""
         try:
-            self._keep(records)
-        except Unstorable:
-            if len(records) == 1:
-                self._keep(records, storable=False)
-                return
-            for half in halves(records):
-                self._settle(half)
+            self._keep(records, self._decode)
+        except Exception as error:
+            if blameless(error):
+                raise
+            if len(records) > 1:
+                for half in halves(records):
+                    self._settle(half)
+            elif isinstance(error, Unstorable):
+                self._keep(records, self._unstorable)
+            elif self._store.mark_attempt(records[0].place, records[0].offset) < MAX_ATTEMPTS:
+                raise
+            else:
+                why = type(error).__name__
+                self._keep(records, lambda found: ([], poisoned(found[0], why, (), self._clock())))
 
-    def _keep(self, records: list[Record], *, storable: bool = True) -> None:
+    def _unstorable(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
+        decoded, letters = self._decode(records)
+        refused = [self._letter(d, "unstorable", "the database cannot hold its names") for d in decoded]
+        return [], [*letters, *refused]
+
+    def _keep(self, records: list[Record], decode: Decode) -> None:
         places = {record.place for record in records}
         base = self._store.positions(places)
         fresh = [record for record in records if record.offset >= base.get(record.place, 0)]
-        decoded, letters = self._decode(fresh)
-        if not storable:
-            letters += [self._letter(d, "unstorable", "the database cannot hold its names") for d in decoded]
-            decoded = []
+        decoded, letters = decode(fresh)
         believed = [d for d in decoded if self._counts(d)]
         letters += [self._unsigned(d) for d in decoded if not self._counts(d)]
         findings = [finding for each in letters if (finding := dead_letter_finding(each, {})) is not None]

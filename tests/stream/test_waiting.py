@@ -30,6 +30,7 @@ from guardian.sources.reading import Reader
 from guardian.store.engine import writing
 from guardian.store.monitor.envelopes import Heard, save_envelopes
 from guardian.store.monitor.values import Conflict
+from guardian.stream import envelopes
 from guardian.stream.commit import Committer, retry_conflicts
 from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.fuse import Fuse
@@ -797,14 +798,15 @@ def _wanted(session):
 def tail(rig, desk):
     """The reader of the envelopes topic, entitled gateways `gw` for acme; `signed` may be asked for."""
 
-    def read(until, *, signed=False, verify=lambda _: "absent"):
+    def read(until, *, signed=False, verify=lambda _: "absent", decoding=lambda decode: decode):
         decoder = Decoder(
             source=EnvelopeRecords(), redactor=CredentialScanner(key=b"k"), verify=verify, clock=rig.clock,
             entitlements={"gw": frozenset({"acme"})},
         )  # fmt: skip
         made = EnvelopeTail(
-            consumer=MemoryConsumer(rig.broker, ["envelopes"], group="e"), store=desk.store, decode=decoder.decode,
-            clock=rig.clock, metrics=rig.metrics, signed=signed, mark=MARK, poll_timeout_s=0.01,
+            consumer=MemoryConsumer(rig.broker, ["envelopes"], group="e"), store=desk.store,
+            decode=decoding(decoder.decode), clock=rig.clock, metrics=rig.metrics, signed=signed, mark=MARK,
+            poll_timeout_s=0.01,
         )  # fmt: skip
         rig.read(made, until)
 
@@ -884,6 +886,56 @@ def test_an_envelope_that_the_database_refuses_is_dead_lettered_and_the_others_a
     (letter,) = desk.store.dead_letters.list()
     assert (letter.code, letter.session_id) == ("unstorable", "s3")
     assert len(desk.store.registry.known({SessionKey("acme", f"s{n}") for n in range(5)}).envelopes) == 4
+
+
+def test_an_envelope_that_crashes_its_reading_is_dead_lettered_after_three_tries_and_the_others_are_kept(
+    tail, rig, desk
+):
+    for n in range(5):
+        rig.broker.append("envelopes", told(f"s{n}"))
+    tries = []
+
+    def crashing(decode):
+        def read(records):
+            if any(record.offset == 3 for record in records):
+                tries.extend([1] * (len(records) == 1))
+                raise KeyError("what the agent wrote")
+            return decode(records)
+
+        return read
+
+    def kept():
+        return {key.session_id for key in desk.store.registry.known(sessions).envelopes}
+
+    sessions = {SessionKey("acme", f"s{n}") for n in range(5)}
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            tail(lambda: False, decoding=crashing)
+        assert kept() == {"s0", "s1", "s2"}
+    tail(lambda: desk.store.positions([Place("envelopes", 0)]) == {("envelopes", 0): 5}, decoding=crashing)
+    assert (len(tries), kept()) == (3, {"s0", "s1", "s2", "s4"})
+    (letter,) = desk.store.dead_letters.list()
+    assert (letter.code, letter.offset) == ("poison", 3)
+    assert "what the agent wrote" not in letter.reason
+    assert [i.finding.kind for i in desk.store.outbox.due(rig.clock(), 9) if i.finding] == [Kind.UNSCORABLE]
+
+
+def test_a_crash_that_is_no_records_fault_is_not_counted(tail, rig, desk, monkeypatch):
+    rig.broker.append("envelopes", told("s1"))
+    monkeypatch.setattr(envelopes, "_BACKOFF", Backoff(base_s=0.0, cap_s=0.0))
+    away = [StoreError("away")] * 4
+
+    def coming_back(decode):
+        def read(records):
+            if away:
+                raise away.pop()
+            return decode(records)
+
+        return read
+
+    key = SessionKey("acme", "s1")
+    tail(lambda: bool(desk.store.registry.known({key}).envelopes), decoding=coming_back)
+    assert desk.store.dead_letters.list() == []
 
 
 @pytest.mark.parametrize("together", [True, False])
