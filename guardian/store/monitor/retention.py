@@ -26,10 +26,11 @@ from sqlalchemy import (
 
 from guardian.domain.session import SessionState, Stage
 from guardian.errors import StoreError
-from guardian.store.engine import writing
+from guardian.store.engine import reading, writing
 from guardian.store.inserts import Row
+from guardian.store.monitor.keys import among, asked
 from guardian.store.monitor.outbox import RANKS
-from guardian.store.monitor.sessions import BARE, LEARNT, NOT_ACTED, TO_LEARN
+from guardian.store.monitor.sessions import BARE, LEARNT, NOT_ACTED, TO_LEARN, some
 from guardian.store.monitor.tables import (
     agents,
     baselines,
@@ -92,7 +93,7 @@ def prune(
         envelopes: and_(envelopes.c.at < now - keep.sessions, ~has_session),
     }
     lots: dict[Table, tuple[Callable[[], int], int]] = {
-        sessions: (lambda: _forget_sessions(engine, now - keep.sessions, now, limit), limit),
+        sessions: (lambda: _forget_sessions(engine, now - keep.sessions, now, limit), 1),
         dead_letters: (lambda: _forget_letters(engine, now, limit), 1),
     }
     lots |= {table: (partial(_forget, engine, table, old, limit), limit) for table, old in rules.items()}
@@ -131,14 +132,20 @@ def _forget_letters(engine: Engine, now: datetime, limit: int) -> int:
 
 
 def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int) -> int:
-    """Where control still knows something of a session that it will not say again, a bare row stays (`_bare`)."""
+    """Some, and never many bytes of their states. Where control still knows something of a session that it will
+    not say again, a bare row stays (`_bare`)."""
     by_index = sessions.c.learned.in_((TO_LEARN, LEARNT, NOT_ACTED, BARE)), sessions.c.touched_at < before
-    old = select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state).where(*by_index).limit(limit)
+    with reading(engine) as connection:
+        keys = some(connection, *by_index, limit=limit, most_bytes=_BYTES_AT_ONCE)
+    if not keys:
+        return 0
+    named = sessions.c.tenant_id, sessions.c.session_id
+    old = select(*named, sessions.c.state).where(among(*named), sessions.c.touched_at < before)
     this = sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
     going: list[Row] = []
     staying: list[Row] = []
     with writing(engine) as connection:
-        rows = connection.execute(old.with_for_update()).all()
+        rows = connection.execute(old.with_for_update(), asked(keys)).all()
         for tenant, session, state in rows:
             key = {"k_tenant": tenant, "k_session": session}
             try:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from guardian.domain.identity import SessionKey
@@ -38,6 +38,21 @@ def load_sessions(
         key = SessionKey(tenant, session_id)
         states[key], versions[key] = read_state(key, state), version
     return states, versions
+
+
+def some(connection: Connection, *which: ColumnElement[bool], limit: int, most_bytes: int) -> list[SessionKey]:
+    """Those of these sessions, at most `limit`, whose states together have no more bytes than that, or else the
+    first: a state may have some kilobytes or, with its envelope, megabytes."""
+    # What each database tells without reading the whole of them; SQLite is asked row by row.
+    size = func.octet_length if connection.dialect.name == "postgresql" else func.length
+    found: list[SessionKey] = []
+    with connection.execute(select(*_KEY, size(sessions.c.state)).where(*which).limit(limit)) as rows:
+        for tenant, session_id, took in rows:
+            most_bytes -= took
+            if found and most_bytes < 0:
+                break
+            found.append(SessionKey(tenant, session_id))
+    return found
 
 
 def read_state(key: SessionKey, state: str) -> SessionState:

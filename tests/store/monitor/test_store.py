@@ -404,6 +404,18 @@ def test_large_dead_letters_are_forgotten_few_at_a_time_and_others_write_in_betw
     assert (left, gone["dead_letters"], letters_of(store)) == ([3, 2, 0], 5, [])
 
 
+def test_large_sessions_are_forgotten_few_at_a_time_and_others_write_in_between(store, engine, monkeypatch):
+    monkeypatch.setattr(retention, "_BYTES_AT_ONCE", 2_500_000)
+    tools = {f"s{n}": ("x" * size,) for n, size in enumerate((10**6, 10**6, 10**6, 5 * 10**6, 9, 9))}
+    large = {SessionKey("acme", name): SessionState(tools=told) for name, told in tools.items()}
+    Member(store, "m").claim(P0).commit(Judgement(sessions=large), 1)
+    left = []
+    gone = store.prune(
+        NOW + timedelta(days=365), Retention(), rest=lambda _: left.append(len(_all(engine, sessions)))
+    )
+    assert (left, gone["sessions"]) == ([4, 3, 2, 0], 6)
+
+
 def letters_of(store) -> list[int]:
     return [each.offset for each in store.dead_letters.list()]
 
