@@ -22,7 +22,7 @@ from guardian.store.engine import reading, writing
 from guardian.store.inserts import Row
 from guardian.store.monitor.departures import Ended, Watch, watch_ended
 from guardian.store.monitor.keys import among, asked
-from guardian.store.monitor.sessions import LEARNT, TO_LEARN, read_state
+from guardian.store.monitor.sessions import LEARNT, TO_LEARN, read_state, some
 from guardian.store.monitor.tables import baselines, sessions
 from guardian.store.monitor.values import Tally
 from guardian.store.turns import Rest, in_turn
@@ -75,7 +75,8 @@ class Baselines:
         limit: int = 500,  # more would hold up whoever judges, fewer are hardly worth a snapshot
         rest: Rest = time.sleep,
     ) -> dict[str, int]:
-        """Fold the finished sessions, `limit` of them in one transaction; `watch` is shown them too, once each.
+        """Fold the finished sessions, at most `limit` of them in one transaction; `watch` is shown them too, once
+        each.
 
         Returns {"sessions": learned, "snapshots": published}. Sessions that are flagged or revoked count
         a tenth, unless people called that a false positive; one that people confirmed always does.
@@ -88,7 +89,7 @@ class Baselines:
             snapshots += published
             return learned
 
-        return {"sessions": in_turn(lot, limit, rest, rounds=_ROUNDS), "snapshots": snapshots}
+        return {"sessions": in_turn(lot, 1, rest, rounds=_ROUNDS), "snapshots": snapshots}
 
     def _publish(
         self, now: datetime, idle: timedelta, learn: Learn, watch: Watch | None, limit: int
@@ -127,13 +128,14 @@ class Baselines:
 
 def _finished(connection: Connection, before: datetime, limit: int) -> list[Ended]:
     """Sessions that nothing was learnt from yet and that have been idle since then, locked; the oldest first."""
-    query = (
-        select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state, sessions.c.word)
-        .where(sessions.c.learned == TO_LEARN, sessions.c.touched_at <= before)
-        .order_by(sessions.c.touched_at, sessions.c.tenant_id, sessions.c.session_id)
-        .limit(limit)
-    )
-    rows = connection.execute(query.with_for_update()).all()
+    named = sessions.c.tenant_id, sessions.c.session_id
+    order = sessions.c.touched_at, *named
+    ended = sessions.c.learned == TO_LEARN, sessions.c.touched_at <= before
+    keys = some(connection, select(*named).where(*ended).order_by(*order).limit(limit))
+    if not keys:
+        return []
+    query = select(*named, sessions.c.state, sessions.c.word).where(among(*named), *ended).order_by(*order)
+    rows = connection.execute(query.with_for_update(), asked(keys)).all()
     keyed = ((SessionKey(tenant, session), state, word) for tenant, session, state, word in rows)
     return [Ended(key, read_state(key, state), word) for key, state, word in keyed]
 

@@ -134,12 +134,12 @@ def _forget_letters(engine: Engine, now: datetime, limit: int) -> int:
 def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int) -> int:
     """Some, and never many bytes of their states. Where control still knows something of a session that it will
     not say again, a bare row stays (`_bare`)."""
+    named = sessions.c.tenant_id, sessions.c.session_id
     by_index = sessions.c.learned.in_((TO_LEARN, LEARNT, NOT_ACTED, BARE)), sessions.c.touched_at < before
     with reading(engine) as connection:
-        keys = some(connection, *by_index, limit=limit, most_bytes=_BYTES_AT_ONCE)
+        keys = some(connection, select(*named).where(*by_index).limit(limit))
     if not keys:
         return 0
-    named = sessions.c.tenant_id, sessions.c.session_id
     old = select(*named, sessions.c.state).where(among(*named), sessions.c.touched_at < before)
     this = sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
     going: list[Row] = []

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from guardian.domain.identity import SessionKey
@@ -19,6 +19,7 @@ TO_LEARN, LEARNT, NOT_ACTED, BARE = 0, 1, 2, 3
 """Values of `learned`. `NOT_ACTED`: its envelope was registered, but it has done nothing yet. `BARE`: it was
 forgotten but for what outlasts that, and has done nothing since."""
 
+_BYTES_AT_ONCE = 8 * 1024 * 1024
 _KEY = sessions.c.tenant_id, sessions.c.session_id
 _STATES = select(*_KEY, sessions.c.version, sessions.c.state).where(among(*_KEY))
 _CURRENT = (
@@ -40,16 +41,17 @@ def load_sessions(
     return states, versions
 
 
-def some(connection: Connection, *which: ColumnElement[bool], limit: int, most_bytes: int) -> list[SessionKey]:
-    """Those of these sessions, at most `limit`, whose states together have no more bytes than that, or else the
-    first: a state may have some kilobytes or, with its envelope, megabytes."""
+def some(connection: Connection, query: Select[tuple[str, str]]) -> list[SessionKey]:
+    """The first of the sessions that the query names, as many as may be read at once: a state has some kilobytes
+    or, with its envelope, megabytes."""
     # What each database tells without reading the whole of them; SQLite is asked row by row.
     size = func.octet_length if connection.dialect.name == "postgresql" else func.length
     found: list[SessionKey] = []
-    with connection.execute(select(*_KEY, size(sessions.c.state)).where(*which).limit(limit)) as rows:
+    room = _BYTES_AT_ONCE
+    with connection.execute(query.add_columns(size(sessions.c.state))) as rows:
         for tenant, session_id, took in rows:
-            most_bytes -= took
-            if found and most_bytes < 0:
+            room -= took
+            if found and room < 0:
                 break
             found.append(SessionKey(tenant, session_id))
     return found

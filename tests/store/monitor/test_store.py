@@ -34,6 +34,7 @@ from guardian.errors import StaleMember, StoreError
 from guardian.response.hearing import hear as hear_word
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import outbox, retention
+from guardian.store.monitor import sessions as sessions_module
 from guardian.store.monitor.baselines import SNAPSHOTS_KEPT
 from guardian.store.monitor.envelopes import Heard
 from guardian.store.monitor.retention import Retention, _forget_letters, prune
@@ -405,15 +406,21 @@ def test_large_dead_letters_are_forgotten_few_at_a_time_and_others_write_in_betw
 
 
 def test_large_sessions_are_forgotten_few_at_a_time_and_others_write_in_between(store, engine, monkeypatch):
-    monkeypatch.setattr(retention, "_BYTES_AT_ONCE", 2_500_000)
-    tools = {f"s{n}": ("x" * size,) for n, size in enumerate((10**6, 10**6, 10**6, 5 * 10**6, 9, 9))}
-    large = {SessionKey("acme", name): SessionState(tools=told) for name, told in tools.items()}
-    Member(store, "m").claim(P0).commit(Judgement(sessions=large), 1)
+    Member(store, "m").claim(P0).commit(Judgement(sessions=large_states(monkeypatch)), 1)
     left = []
     gone = store.prune(
         NOW + timedelta(days=365), Retention(), rest=lambda _: left.append(len(_all(engine, sessions)))
     )
     assert (left, gone["sessions"]) == ([4, 3, 2, 0], 6)
+
+
+def large_states(monkeypatch) -> dict[SessionKey, SessionState]:
+    monkeypatch.setattr(sessions_module, "_BYTES_AT_ONCE", 2_500_000)
+    tools = {f"s{n}": ("x" * size,) for n, size in enumerate((10**6, 10**6, 10**6, 5 * 10**6, 9, 9))}
+    return {
+        SessionKey("acme", name): _finished(S1, "p").model_copy(update={"tools": told})
+        for name, told in tools.items()
+    }
 
 
 def letters_of(store) -> list[int]:
@@ -636,7 +643,12 @@ def test_those_who_judge_have_their_turn_after_some_hundreds_of_finished_session
     Member(store, "m").claim(P0).commit(Judgement(sessions=states), 1)
     turns: list[float] = []
     learned = store.baselines.publish(NOW, idle=timedelta(0), learn=_learn, rest=turns.append)
-    assert (learned["sessions"], len(turns)) == (1_100, 2)
+    assert (learned["sessions"], len(turns)) == (1_100, 3)
+
+
+def test_large_finished_sessions_are_learnt_from_few_at_a_time(store, monkeypatch):
+    Member(store, "m").claim(P0).commit(Judgement(sessions=large_states(monkeypatch)), 1)
+    assert store.baselines.publish(NOW, idle=timedelta(0), learn=_learn) == {"sessions": 6, "snapshots": 4}
 
 
 def test_of_each_purpose_only_the_newest_snapshots_are_kept(store, engine):
