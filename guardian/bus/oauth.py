@@ -16,11 +16,14 @@ from guardian.wire.deadline import BoundedClient
 _TIMEOUT_S = 5.0
 _EARLY_S = 60.0
 _SHORTEST_S = 5.0
+_SHARED_S = 30.0
 _LONGEST_TOKEN = 65_536
 
 
 class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
-    """The OAuth 2.0 client-credentials grant (RFC 6749, 4.4); a token is used until a minute before its end.
+    """The OAuth 2.0 client-credentials grant (RFC 6749, 4.4). Connections that are made at about the same time
+    share a token. A later one gets a new one, because nobody says whether the broker still takes the old; that is
+    used, until a minute before its end, where no new one can be had.
 
     `clock` is monotonic, in seconds. Raises ConnectionError, which the Kafka client treats as a failed connection
     and retries; its text holds no secret, nothing of the answer, and of the URL no more than the host.
@@ -42,13 +45,19 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         self._host = origin(token_url)
         self._clock = clock
         self._lock = threading.Lock()
-        self._token, self._until = "", float("-inf")
+        self._token = ""
+        self._shared_until = self._until = float("-inf")
 
     def token(self) -> str:
         """A token that is valid now."""
         with self._lock:
-            if self._clock() >= self._until:
-                self._renew()
+            if self._clock() >= min(self._shared_until, self._until):
+                try:
+                    self._renew()
+                except ConnectionError:
+                    if self._clock() >= self._until:
+                        raise
+                self._shared_until = self._clock() + _SHARED_S
             return self._token
 
     def _renew(self) -> None:

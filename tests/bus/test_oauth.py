@@ -40,6 +40,21 @@ def test_a_token_is_fetched_once_and_renewed_before_it_ends(endpoint):
     assert tokens.token() == "tok-2"
 
 
+def test_a_later_connection_shows_a_new_token_or_while_none_can_be_had_the_old_one_to_its_end(endpoint):
+    url, state = endpoint
+    now = [0.0]
+    tokens = ClientCredentials(url, "guardian", "s3cret", clock=lambda: now[0])
+    shown = []
+    for at, says, status in ((0, "one", 200), (29, "two", 200), (30, "two", 200), (60, "", 503), (89, "", 200)):
+        now[0] = at
+        state |= {"status": status, "body": {"access_token": says, "expires_in": 121}}
+        shown.append(tokens.token())
+    assert shown == ["one", "one", "two", "two", "two"]
+    state["status"], now[0] = 503, 91.0
+    with pytest.raises(ConnectionError, match="answered 503"):
+        tokens.token()
+
+
 def test_any_secret_is_shown_as_the_endpoint_reads_it(endpoint):
     url, state = endpoint
     ClientCredentials(url, "a:b", "k+3/Z%2B ü==").token()
