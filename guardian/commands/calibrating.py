@@ -130,7 +130,8 @@ def calibrate(
     sessions = [
         s
         for s in (*told_apart(logged, said), *lines)
-        if (folds is None or s.purpose in routes) and not (s.key and said.drifts_in(s.key))
+        if (folds is None or (s.purposes and s.purposes <= routes.keys()))
+        and not (s.key and said.drifts_in(s.key))
     ]
     try:
         return fit_calibration(

@@ -1,6 +1,6 @@
 """Evaluating the drift model, from settings."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find
 from guardian.commands.calibrating import counting, judges
 from guardian.commands.labelling import data_sets_of, labelled_sessions
 from guardian.commands.offline import batches
-from guardian.commands.training_folds import open_folds
+from guardian.commands.training_folds import as_judged, open_folds
 from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
@@ -100,7 +100,7 @@ def evaluate_files(
         raise ConfigurationError(f"nothing to evaluate: {_why_nothing(files)}")
     ablated = {f"guardian without {name}": _without(settings, name) for name in wanted.without}
     model = open_fit(settings)
-    sessions = given if routes is None else [session for session in given if session.purpose in routes]
+    sessions = given if routes is None else _held_out(given, routes)
     if not sessions:
         raise ConfigurationError(f"{wanted.folds}: held none of these {len(given):,} sessions out of a training")
     fit: Fit = model if routes is None else OutOfFold(routes)
@@ -143,6 +143,15 @@ def evaluate_files(
         silent=_silent(sessions, found.promises, asked.flag_one_in),
     )
     return replace(found, promises=(*found.promises, *rows)).with_notes(notes)
+
+
+def _held_out(sessions: Sequence[LabelledSession], routes: Mapping[str, Fit]) -> list[LabelledSession]:
+    """Those whose purpose a fold held out, with the purpose by which the fold is found."""
+    return [
+        replace(session, purpose=purpose)
+        for session in sessions
+        if (purpose := as_judged(session.purpose)) in routes
+    ]
 
 
 class _Stage:

@@ -214,9 +214,11 @@ class OutOfFold:
         self.version = "+".join(sorted({fit.version for fit in routes.values()}))
 
     def score(self, requests: Sequence[FitRequest]) -> list[float]:
-        """Raises KeyError for a purpose that no fold held out."""
+        """0 where no purpose is told, of which nothing is asked. Raises KeyError for one that no fold held out."""
         by_fit: dict[int, tuple[Fit, list[int]]] = {}
         for place, request in enumerate(requests):
+            if not request.purpose.strip():
+                continue
             fit = self._routes[request.purpose]
             by_fit.setdefault(id(fit), (fit, []))[1].append(place)
         scores = [0.0] * len(requests)

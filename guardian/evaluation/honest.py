@@ -49,6 +49,11 @@ class HonestSession:
         return f"{self.key}/{self.decisions[0].event.id}" if self.decisions else ""
 
     @property
+    def purposes(self) -> frozenset[str]:
+        """All that its calls declare; more than one where it changes."""
+        return frozenset(purpose for d in self.decisions if (purpose := d.event.envelope.purpose).strip())
+
+    @property
     def parent(self) -> SessionKey | None:
         """The session that delegated to it."""
         return self.decisions[0].event.envelope.parent_key if self.decisions else None

@@ -29,7 +29,8 @@ from guardian.sources.session_lines import SessionLine
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _ABSENT_IN_SESSION_LINES = ("envelope",)
-_PURPOSE_READ = 8192
+PURPOSE_READ = 8192
+"""So much of a session line's purpose is read."""
 _UNPACKED = 4096
 LOCAL = "-"
 """Tenant, gateway and delegator of sessions that come without an envelope."""
@@ -172,7 +173,7 @@ def _events(line: SessionLine) -> Iterator[DecisionEvent]:
                         "delegator_id": LOCAL,
                         "tenant_id": LOCAL,
                         "session_id": session_id,
-                        "purpose": line.purpose[:_PURPOSE_READ],
+                        "purpose": line.purpose[:PURPOSE_READ],
                     },
                     "action": body,
                     "decision": {"effect": "allow"},

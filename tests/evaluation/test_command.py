@@ -29,6 +29,7 @@ from guardian.demo.log import GATEWAY, log_lines
 from guardian.demo.scenario import Scenario
 from guardian.embedding.artefact import open_artefact
 from guardian.errors import ConfigurationError
+from guardian.evaluation.calibration import fit_calibration
 from guardian.evaluation.labels import Labels
 from guardian.evaluation.sessions import SessionFileError, read_sessions
 
@@ -246,12 +247,76 @@ def test_folds_know_a_purpose_also_without_the_credential_that_it_holds(
     )
     routes = open_folds(settings, tmp_path / "folds")
     assert purposes[1].replace(token, " with [redacted:github_token]") in routes
-    assert purposes[1] in routes
+    assert purposes[1] not in routes, "nobody asks by what is not read"
     lines = [json.loads(line(n)) for n in range(100)]
     told = [json.dumps({**told, "purpose": purpose}) + "\n" for told, purpose in zip(lines, purposes, strict=True)]
     (tmp_path / "sessions.jsonl").write_text("".join(told))
     made = calibrate(settings, [tmp_path / "sessions.jsonl"], lambda *_: None, folds=tmp_path / "folds")
     assert made.reach > 10
+
+
+def test_folds_calibrate_and_judge_a_log_whose_calls_have_no_purpose_another_one_or_a_very_long_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = f"summarise {'the minutes ' * 800}"
+    purposes = [long, *(json.loads(line(number))["purpose"] for number in range(1, 60))]
+    for fold in (0, 1):
+        folder = tmp_path / "folds" / str(fold)
+        folder.mkdir(parents=True)
+        for part in MODELS.iterdir():
+            (folder / part.name).symlink_to(part)
+        (folder / "held-out.json").write_text(json.dumps(purposes[fold::2]))
+    settings = load(None, overrides={"model": {"engine": "lexical"}})
+    monkeypatch.setattr(
+        "guardian.commands.training_folds.open_fit",
+        lambda of: open_fit(of.model_copy(update={"model": settings.model})),
+    )
+    lines = tmp_path / "sessions.jsonl"
+    lines.write_text(json.dumps({**json.loads(line(0)), "purpose": long}) + "\n")
+
+    counted: list[int] = []
+
+    def fitted(sessions: Any, **options: Any) -> Any:
+        counted.append(len(sessions))
+        return fit_calibration(sessions, **options)
+
+    monkeypatch.setattr("guardian.commands.calibrating.fit_calibration", fitted)
+
+    def calibrated(declared: dict[tuple[int, int], str]) -> Any:
+        log = tmp_path / "log.jsonl"
+        log.write_text(
+            "".join(
+                json.dumps(decision(number, call, declared.get((number, call), purposes[number]))) + "\n"
+                for number in range(1, 60)
+                for call in (0, 1)
+            )
+        )
+        return calibrate(settings, [log, lines], lambda *_: None, folds=tmp_path / "folds")
+
+    assert calibrated({(1, 0): "", (2, 1): "  "}).reach > 10, "of calls without a purpose nothing is asked"
+    assert calibrated({(1, 0): "", (1, 1): "", (3, 1): "book a flight to Rome"}).reach > 10
+    assert counted == [60, 58], (
+        "without the one that declares nothing, and the one that also declares what no fold held"
+    )
+    found = evaluate_files(settings, [lines], lambda *_: None, Wanted(folds=tmp_path / "folds", resamples=5))
+    assert found.to_json()["sessions"] == 1
+
+
+def decision(number: int, call: int, purpose: str) -> dict[str, Any]:
+    return {
+        "schema": "guardian.decision/v1",
+        "id": f"d{number}-{call}",
+        "time": "2026-05-12T08:00:00Z",
+        "gateway": GATEWAY,
+        "envelope": {
+            "delegator_id": "ann",
+            "tenant_id": "t",
+            "session_id": f"s{number}",
+            "purpose": purpose,
+        },
+        "action": {"tool": "files.read", "arguments": {"path": f"minutes_{number}.txt", "page": call}},
+        "decision": {"effect": "allow"},
+    }
 
 
 def test_a_calibration_is_the_same_whether_its_sessions_lie_in_one_file_or_in_several(tmp_path: Path) -> None:
