@@ -3,7 +3,8 @@
 The label is `drift` (or `confirmed`, or nothing), `benign` (or `false_positive`), or `rule`: confirmed for a
 broken rule alone, so the session is not honest, and nobody said that the act left its purpose. With an index, from
 0, it speaks of one action, as the monitor counts them. A session's own name may hold slashes and end in a number:
-which of the two is meant is settled by the sessions that there are. A name with a space in it needs its label; one
+which of the two is meant is settled by the sessions that there are; where both are there nobody knows, and nothing
+is learnt of either. A name with a space in it needs its label; one
 in which something hides is written as a JSON string. Blank lines and lines that begin with # are passed over.
 """
 
@@ -47,15 +48,24 @@ _log = logger("labels")
 class Labels:
     """By the name as it was written, TENANT/SESSION or TENANT/SESSION/INDEX; the last word of a name counts. What
     was confirmed for a rule alone is `unknown`.
-    `whole` are names that are a session's own, and so mean no act of another one."""
+    `whole` are names that are a session's own, and so mean no act of another one; `either` those that may be both:
+    no dismissal counts there, and what was confirmed is `unknown` of both."""
 
     words: Mapping[str, Label]
     whole: frozenset[str] = frozenset()
+    either: frozenset[str] = frozenset()
 
     def among(self, sessions: Iterable[SessionKey]) -> "Labels":
         """The same labels, where these sessions are those that there are."""
         own = frozenset(f"{key.tenant_id}/{key.session_id}" for key in sessions)
-        return replace(self, whole=own.intersection(self.words))
+        named = own.intersection(self.words)
+        either = frozenset(name for name in named if _acts_session(name) in own)
+        words: dict[str, Label] = {
+            name: "unknown" if name in either else label
+            for name, label in self.words.items()
+            if name not in either or label != "benign"
+        }
+        return Labels(words, named - either, either)
 
     def speaks_of(self, key: SessionKey) -> bool:
         """Whether anything was said of the session or of an action of it."""
@@ -91,8 +101,7 @@ class Labels:
         met = {f"{key.tenant_id}/{key.session_id}" for key in sessions}
 
         def means_one(name: str) -> bool:
-            session, _, index = name.rpartition("/")
-            return name in met or (index.isdecimal() and session in met)
+            return name in met or _acts_session(name) in met
 
         return sorted(name for name in self.words if not means_one(name))
 
@@ -107,14 +116,20 @@ class Labels:
 
     def for_rules(self, key: SessionKey, acts: Iterable[int | None]) -> int:
         """How many of these actions were confirmed for a rule alone."""
-        return sum(self.of_action(key, act) == "unknown" for act in acts)
+        known = (act for act in acts if f"{key.tenant_id}/{key.session_id}/{act}" not in self.either)
+        return sum(self.of_action(key, act) == "unknown" for act in known)
+
+
+def _acts_session(name: str) -> str | None:
+    """The session of which a name may be an action; None where it can be none."""
+    session, _, index = name.rpartition("/")
+    return session if index.isdecimal() else None
 
 
 def _named(names: Iterable[str], whole: frozenset[str]) -> frozenset[str]:
     """The names, and those of whose actions they may be."""
     told = frozenset(names)
-    shorter = (name.rpartition("/") for name in told - whole)
-    return told | {session for session, _, index in shorter if index.isdecimal()}
+    return told | {session for name in told - whole if (session := _acts_session(name)) is not None}
 
 
 def for_a_rule_alone(signals: Mapping[str, float], breaches: Collection[str]) -> bool:
@@ -182,9 +197,16 @@ def unlearnable(labels: Labels, acts: Mapping[SessionKey, Collection[int]]) -> f
     return drifted
 
 
-def tell_unmet(labels: Labels, sessions: Iterable[SessionKey]) -> None:
-    """Tell which labels meet none of the sessions that a label can name: those of logs and archives, and for a
-    calibration those of session lines."""
+def tell_unmet(labels: Labels, sessions: Collection[SessionKey]) -> None:
+    """Tell which labels meet none of the sessions that a label can name, or two of them: those of logs and
+    archives, and for a calibration those of session lines."""
+    if either := labels.among(sessions).either:
+        _log.warning(
+            "labels_mean_two",
+            labels=len(either),
+            first=", ".join(sorted(either)[:_NAMED_MOST]),
+            effect="a session's name or an act of another's: nothing is learnt of either",
+        )
     if unmet := labels.unmet(sessions):
         tell = _log.error if len(unmet) == len(labels.words) else _log.warning
         tell(

@@ -219,31 +219,39 @@ def test_labels_that_meet_no_session_are_told_and_loudly_where_none_does(log: Pa
     assert told("acme/s2\nglobex/s1 benign\n") == []
 
 
-def test_a_name_that_is_a_sessions_own_speaks_of_no_act_of_another() -> None:
+def test_a_name_that_is_a_sessions_own_and_may_be_an_act_of_another_says_where_nothing_is_to_be_learnt() -> None:
     other = SessionKey("acme", "s1/7")
     acts = {KEY: range(2), other: range(1)}
     names = ["acme/s1", "acme/s1/1", "acme/s1/7", "acme/s1/01", "acme/s1/2", f"acme/s1/{'1' * 5000}"]
     assert set(Labels(dict.fromkeys(names, "drift")).astray(acts)) == set(names[3:])
     said = Labels({"acme/s1/7": "drift"})
     alone, both = said.among([KEY]), said.among([KEY, other])
-    assert [each.of_action(KEY, 7) for each in (alone, both)] == ["drift", None]
-    assert [each.drifts_in(KEY) for each in (alone, both)] == [True, False]
-    assert [each.speaks_of(KEY) for each in (alone, both)] == [True, False]
+    own = said.among([other])
+    assert [each.of_action(KEY, 7) for each in (alone, own, both)] == ["drift", None, "unknown"]
+    assert [each.of_session(other) for each in (alone, own, both)] == ["drift", "drift", "unknown"]
+    assert [each.drifts_in(KEY) for each in (alone, own, both)] == [True, False, True]
+    assert [each.speaks_of(KEY) for each in (alone, own, both)] == [True, False, True]
     assert both.drifts_in(other)
+    assert both.for_rules(KEY, range(9)) == 0
+    assert both.among([KEY, other]) == both
+    dismissed = Labels({"acme/s1/7": "benign"}).among([KEY, other])
+    assert not any(dismissed.speaks_of(key) for key in (KEY, other)), "which of them was dismissed nobody knows"
 
 
-def test_a_session_that_is_named_like_an_act_of_another_puts_no_drift_there(tmp_path: Path) -> None:
+def test_what_was_confirmed_of_an_act_is_never_honest_where_a_session_is_named_like_it(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     names = [*["s1"] * 3, "s1/2", "s1/2"]
     log.write_text("\n".join(decision(n, name, f"tool_{n}") for n, name in enumerate(names)))
     said = Labels({"acme/s1/2": "drift", "acme/s1/2/1": "drift"})
-    found = labelled_sessions(load(None), [log], said)
-    assert [(s.session_id, [a.label for a in s.actions]) for s in found] == [
-        ("acme/s1", ["benign"] * 3),
-        ("acme/s1/2", ["unknown", "drift"]),
-    ]
-    honest = told_apart(log_sessions([log], open_reading(load(None)), timedelta.max), said)
-    assert [s.key and s.key.session_id for s in honest] == ["s1", "s1/2"]
+    with capture_logs() as told:
+        found = labelled_sessions(load(None), [log], said)
+    assert [(s.session_id, [a.label for a in s.actions]) for s in found] == [("acme/s1/2", ["unknown", "drift"])]
+    assert [line["first"] for line in told if line["event"] == "labels_mean_two"] == ["acme/s1/2"]
+    alone = Labels({"acme/s1/2": "drift"})
+    assert labelled_sessions(load(None), [log], alone) == []
+    logged = log_sessions([log], open_reading(load(None)), timedelta.max)
+    keys = [s.key for s in told_apart(logged, alone) if s.key]
+    assert [alone.among(keys).drifts_in(key) for key in keys] == [True, True]
 
 
 def test_an_act_is_the_same_in_whatever_order_rotated_files_are_named(tmp_path: Path) -> None:
