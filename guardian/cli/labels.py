@@ -11,9 +11,11 @@ import typer
 from guardian.cli.asking import ControlOption, OnlyTenant, client
 from guardian.cli.common import other_file
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.session import HumanWord
 from guardian.domain.text import counted
 from guardian.wire.base import listed
 from guardian.wire.findings import FindingView, PersonsVerdict
+from guardian.wire.sessions import SessionView
 
 _RULE, _DRIFT = 1, 2
 """What was confirmed, the weaker first: a broken rule alone, a drift."""
@@ -34,6 +36,7 @@ def labels(
 
     TENANT/SESSION/INDEX drift names the act that was confirmed, TENANT/SESSION/INDEX rule one that was
     confirmed for a broken rule alone: no signal about its purpose spoke, and nothing is learnt of it.
+    TENANT/SESSION rule is a session that a person revoked and nobody judged: of that nothing is learnt, either.
     TENANT/SESSION drift is a session that did what its gateway should not have allowed; TENANT/SESSION benign
     one of which every drift finding was a false alarm, and TENANT/SESSION/INDEX benign the act of one beside
     others that were confirmed.
@@ -54,6 +57,11 @@ def labels(
                     said.extend(_said(view.finding, view.verdict))
                 elif kind is Kind.DRIFT and view.outcome.effect is not Effect.NONE:
                     open_.add(_name(view.finding))
+        stopped = [
+            _name(view)
+            for view in listed(lambda at: control.sessions(tenant_id=tenant, limit=200, cursor=at))
+            if view.last_word is HumanWord.REVOKED
+        ]
     drifted = {session for said_of, _, session, _ in said if said_of}
     told = dict[str, None]()  # however many were dismissed, once
     for said_of, _, session, act in sorted(said):  # of one name the last line counts: what was confirmed stands
@@ -63,6 +71,9 @@ def labels(
             told[label_line(session, "benign")] = None
         elif session in drifted and act:
             told[label_line(f"{session}{act}", "benign")] = None
+    for session in sorted(stopped):  # after what is benign
+        if session not in drifted:
+            told[label_line(session, "rule")] = None
     for line in told:
         typer.echo(line)
 
@@ -110,5 +121,5 @@ def _said(finding: Finding, said: PersonsVerdict) -> Iterator[tuple[int, datetim
         yield word, said.at, _name(finding), f"/{seen - 1}" if seen else ""
 
 
-def _name(finding: Finding) -> str:
-    return f"{finding.tenant_id}/{finding.session_id}"
+def _name(of: Finding | SessionView) -> str:
+    return f"{of.tenant_id}/{of.session_id}"

@@ -13,7 +13,7 @@ from guardian.bootstrap.archiving import open_archive
 from guardian.config import Settings
 from guardian.domain.envelope import purpose_family
 from guardian.domain.identity import SessionKey, begins_anew
-from guardian.domain.past import Label, verdicts
+from guardian.domain.past import Label, revoked, verdicts
 from guardian.domain.session import HumanWord
 from guardian.evaluation.labels import ASKS_NOTHING, Labels, for_a_rule_alone, label_session, unlearnable
 from guardian.evaluation.sessions import LabelledSession
@@ -54,7 +54,8 @@ class _Call(NamedTuple):
 
 @dataclass(slots=True)
 class LeftOut:
-    """How many sessions of archives were left out: flagged ones that nobody judged, those beyond `PER_PURPOSE`.
+    """How many sessions of archives were left out: flagged or revoked ones that nobody judged, those beyond
+    `PER_PURPOSE`.
     And how many acts, of logs too, were confirmed for a broken rule alone: of those nothing is known."""
 
     unjudged: int = 0
@@ -81,19 +82,20 @@ def archive_sessions(
 
     `labels` counts before what people said through control. Of a confirmed session the acts that led to a
     finding are what people said of that, and no other is known, nor one where a rule alone led to it. A flagged
-    session of which nobody said all is left out: it is neither honest nor drift. So is what was planted to test
+    session of which nobody said all is left out: it is neither honest nor drift. So is one that was revoked and
+    neither given back nor judged, flagged or not: somebody stopped it. So is what was planted to test
     the switch: it was guardian that confirmed it, and it would outnumber all that people did. `met` gains the
     names of all that the labels could speak of, `left_out` what is not here.
     Raises ConfigurationError where no archive lies, ArchiveError where it cannot be read.
     """
     archive = open_archive(settings, folder)
     told = archive.labels()
-    words = verdicts(told)
+    words, stopped = verdicts(told), revoked(told)
     judged = {label.finding_id: label.word for label in told if label.finding_id}
     out = []
     left_out = left_out or LeftOut()
     filled: Counter[tuple[str, str]] = Counter()
-    found, beyond = _read(archive, words, labels, planted=settings.revocation.self_test.gateway)
+    found, beyond = _read(archive, {*words, *stopped}, labels, planted=settings.revocation.self_test.gateway)
     left_out.beyond += beyond
     idle = timedelta(seconds=settings.source.idle_s)
     if met is not None:
@@ -110,6 +112,10 @@ def archive_sessions(
         if key in lost or (len(parts) > 1 and labels.drifts_in(key)):  # nobody said in which of them
             continue
         kept, spoken = found[key], key in words or labels.speaks_of(key)
+        confirmed = key in words and words[key].word is HumanWord.CONFIRMED
+        if key in stopped and not confirmed and not labels.speaks_of(key):
+            left_out.unjudged += len(parts)
+            continue
         lines = labels if len(parts) == 1 else Labels({})  # nor which of them were dismissed
         for calls in parts:
             filled[key.tenant_id, kept.family] += not spoken
@@ -155,10 +161,10 @@ def _counted(calls: list[_Call]) -> list[_Call]:
 
 
 def _read(
-    archive: Archive, words: Mapping[SessionKey, Label], labels: Labels, *, planted: str
+    archive: Archive, spoken: Collection[SessionKey], labels: Labels, *, planted: str
 ) -> tuple[dict[SessionKey, _Kept], int]:
-    """And how many sessions were passed over. `planted` is the gateway of what guardian plants; empty where it
-    plants nothing."""
+    """And how many sessions were passed over, none of those that were `spoken` of. `planted` is the gateway of
+    what guardian plants; empty where it plants nothing."""
     found: dict[SessionKey, _Kept] = {}
     passed: set[SessionKey] = set()
     filled: Counter[tuple[str, str]] = Counter()
@@ -171,7 +177,7 @@ def _read(
             family = purpose_family(row["purpose"])  # what is stored may be what an older version made of it
             group = key.tenant_id, family
             if key not in found:
-                known = key in words or labels.speaks_of(key)
+                known = key in spoken or labels.speaks_of(key)
                 if not known and filled[group] >= PER_PURPOSE:
                     passed.add(key)
                     continue

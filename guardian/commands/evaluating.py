@@ -242,7 +242,7 @@ def _by_feedback(files: Sequence[Path], sessions: Sequence[LabelledSession]) -> 
 
 def _kept_back(left_out: LeftOut) -> str:
     return (
-        f"Archives: {left_out.unjudged:,} flagged sessions that nobody judged are not here, nor are"
+        f"Archives: {left_out.unjudged:,} flagged or revoked sessions that nobody judged are not here, nor are"
         f" {left_out.beyond:,} beyond the first {PER_PURPOSE} of a purpose. The false alarms among the flagged are"
         " not counted, so there are more than is measured here; a log has them all."
     )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 
+_OF_A_REVOCATION = (HumanWord.REVOKED, HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE)
 _DEEPEST = 16
 _LONGEST_PATH = 512  # agents choose names, and a long one is repeated for each of the values below it
 _UUID = r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -193,3 +194,10 @@ def verdicts(labels: Iterable[Label]) -> dict[SessionKey, Label]:
             for name in [name for name in found if not (name and label.finding_id) or name == label.finding_id]:
                 del found[name]
     return last | {key: [*found.values()][-1] for key, found in confirmed.items() if found}
+
+
+def revoked(labels: Iterable[Label]) -> set[SessionKey]:
+    """The sessions, given the labels in their order, that were revoked and neither given back nor dismissed since.
+    That a revocation lapsed says nothing."""
+    last = {label.key: label.word for label in labels if label.word in _OF_A_REVOCATION}
+    return {key for key, word in last.items() if word is HumanWord.REVOKED}

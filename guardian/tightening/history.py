@@ -9,7 +9,7 @@ from itertools import chain
 from types import MappingProxyType
 
 from guardian.domain.identity import SessionKey
-from guardian.domain.past import Label, PastCall, verdicts
+from guardian.domain.past import Label, PastCall, revoked, verdicts
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import ROOT, UNKNOWN_PARENT, Placed
 from guardian.domain.session import HumanWord
@@ -24,7 +24,6 @@ IDLE = timedelta(hours=12)
 that was flagged or found unusual: with enough pauses it would pass for several that do alike."""
 _RECENT = timedelta(days=14)
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_OF_A_REVOCATION = (HumanWord.REVOKED, HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE)
 UNUSUAL_ONE_IN = 100.0
 MOST_GRANTS = 32
 MOST_PURPOSES = 64
@@ -61,10 +60,9 @@ class Trust:
             for key, label in judged.items()
             if label.word is HumanWord.CONFIRMED or flagged.get(key, label.at) <= label.at
         }
-        last = {label.key: label.word for label in said if label.word in _OF_A_REVOCATION}
-        for key, word in last.items():
-            if word is HumanWord.REVOKED and words.get(key) is not HumanWord.CONFIRMED:
-                words[key] = word
+        for key in revoked(said):
+            if words.get(key) is not HumanWord.CONFIRMED:
+                words[key] = HumanWord.REVOKED
         doubted = {key for key, at in unusual.items() if key not in judged or judged[key].at < at}
         return cls(flagged.keys(), words, doubted)
 

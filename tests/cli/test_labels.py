@@ -12,6 +12,7 @@ from guardian.domain.identity import SessionKey
 from guardian.domain.text import visible
 from guardian.evaluation.labels import read_labels
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, PersonsVerdict
+from guardian.wire.sessions import SessionPage, SessionView
 
 AT = datetime(2026, 5, 12, tzinfo=UTC)
 
@@ -105,10 +106,26 @@ def test_what_hides_in_a_name_is_no_other_name_when_it_is_read_again(capsys, mon
     assert read_labels(tmp_path / "labels.txt").words == {f"acme/{session}/4": "drift"}
 
 
-def of(capsys, monkeypatch, *views):
+def test_a_session_that_a_person_revoked_and_nobody_judged_is_not_honest(capsys, monkeypatch, tmp_path):
+    views = [told("a", "confirmed", seen=5), told("b", "benign", session="s2")]
+    words = {"s1": "revoked", "s2": "revoked", "s3": "revoked", "s4": "reinstated", "s5": None}
+    printed = of(capsys, monkeypatch, *views, words=words)
+    assert printed == "acme/s2 benign\nacme/s1/4 drift\nacme/s2 rule\nacme/s3 rule\n"
+    (tmp_path / "labels.txt").write_text(printed, encoding="utf-8")
+    said = read_labels(tmp_path / "labels.txt")
+    assert [said.drifts_in(SessionKey("acme", name)) for name in words] == [True, True, True, False, False]
+
+
+def of(capsys, monkeypatch, *views, words=None):
     def findings(kind, **_):
         return FindingPage(items=[each for each in views if each.finding.kind == kind])
 
-    monkeypatch.setattr(labels, "client", contextmanager(lambda _: iter([SimpleNamespace(findings=findings)])))
+    def sessions(**_):
+        named = [{"session_id": name, "last_word": word} for name, word in (words or {}).items()]
+        seen = {"tenant_id": "acme", "status": "active", "first_seen": AT, "last_seen": AT}
+        return SessionPage(items=[SessionView(**seen, **each) for each in named])
+
+    control = SimpleNamespace(findings=findings, sessions=sessions)
+    monkeypatch.setattr(labels, "client", contextmanager(lambda _: iter([control])))
     labels.labels()
     return capsys.readouterr().out

@@ -15,7 +15,7 @@ from guardian.archive.rows import Rows, labels
 from guardian.archive.writer import write_events, write_labels
 from guardian.cli import app
 from guardian.commands import archived_sessions
-from guardian.commands.archived_sessions import archive_sessions
+from guardian.commands.archived_sessions import LeftOut, archive_sessions
 from guardian.commands.evaluating import BY_FEEDBACK, Wanted, evaluate_files
 from guardian.commands.labelling import labelled_sessions, training_files
 from guardian.config import load
@@ -79,6 +79,26 @@ def read(root, said=NOTHING):
         session.session_id: [action.label for action in session.actions]
         for session in archive_sessions(load(None), root, said)
     }
+
+
+def test_a_session_that_was_revoked_and_never_flagged_is_learnt_of_once_it_is_given_back_or_judged(archive):
+    def say(seq, word):
+        change = Change(seq, SessionKey("acme", "quiet"), word, AT + timedelta(minutes=seq))
+        write_labels(archive, f"more_{seq}", [labels([change])])
+
+    say(1, HumanWord.REVOKED)
+    say(2, HumanWord.LAPSED)
+    left_out = LeftOut()
+    assert "acme/quiet" not in {
+        s.session_id for s in archive_sessions(load(None), archive, NOTHING, None, left_out)
+    }
+    assert left_out.unjudged == 2
+    assert read(archive, Labels({"acme/quiet": "benign"}))["acme/quiet"] == ["benign", "benign"]
+    say(3, HumanWord.REINSTATED)
+    assert read(archive)["acme/quiet"] == ["benign", "benign"]
+    say(4, HumanWord.REVOKED)
+    say(5, HumanWord.CONFIRMED)
+    assert "acme/quiet" not in read(archive), "it drifted, and nobody said where"
 
 
 def test_people_settle_what_a_session_was_and_a_flag_nobody_answered_settles_nothing(archive):
@@ -233,11 +253,11 @@ def test_an_evaluation_says_how_many_sessions_an_archive_keeps_back(archive, mon
     rows = Rows(Redaction((), str), {}, "live")
     write_events(archive, "w", [rows.events([verdict(n * 4000, session="window:a|u") for n in (1, 2, 3)], [])])
     [note] = notes()
-    assert "1 flagged sessions that nobody judged are not here, nor are 0 beyond the first 40" in note
+    assert "1 flagged or revoked sessions that nobody judged are not here, nor are 0 beyond the first 40" in note
     for most, beyond in ((2, 1), (3, 2)):  # what is not read is one of a name
         monkeypatch.setattr(archived_sessions, "PER_PURPOSE", most)
         [note] = notes()
-        assert f"1 flagged sessions that nobody judged are not here, nor are {beyond} beyond" in note
+        assert f"1 flagged or revoked sessions that nobody judged are not here, nor are {beyond} beyond" in note
     said = Change(9, SessionKey("acme", "flagged"), HumanWord.FALSE_POSITIVE, AT)
     write_labels(archive, "more", [labels([said])])
     monkeypatch.setattr(archived_sessions, "PER_PURPOSE", 40)
