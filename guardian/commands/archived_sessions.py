@@ -48,7 +48,7 @@ class _Call(NamedTuple):
     decision_id: str
     purpose: str
     tool: str
-    arguments: Mapping[str, object]
+    arguments: Mapping[str, object] | None
     act: int | None
 
 
@@ -183,7 +183,7 @@ def _read(
                     continue
                 filled[group] += not known
                 found[key] = _Kept(family)
-            arguments = json_object(row["arguments"]) or {}
+            arguments = json_object(row["arguments"])
             call = _Call(row["at"], row["decision_id"], row["purpose"], row["tool"], arguments, row["act_index"])
             found[key].calls.append(call)
             if row["wanted"] not in (None, "none"):

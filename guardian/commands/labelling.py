@@ -118,7 +118,7 @@ def _sessions(
     labels, aimless = labels.among(met), 0
     for told in logged.get(file, ()):
         calls = [
-            (index, d.event.action.tool, d.event.action.arguments or {})
+            (index, d.event.action.tool, d.event.action.arguments)
             for index, d in enumerate(told.decisions)
             if d.event.envelope.purpose.strip()
         ]

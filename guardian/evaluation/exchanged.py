@@ -36,7 +36,7 @@ def known_values(sessions: Iterable[LabelledSession]) -> Known:
     known: dict[tuple[str, str], set[str]] = defaultdict(set)
     for session in sessions:
         for action in session.actions:
-            for path, value in _values(action.arguments) if not action.drift else ():
+            for path, value in _values(action.told) if not action.drift else ():
                 known[session.dataset, path[-1].lower()].add(value)
     return {name: sorted(values) for name, values in known.items()}
 
@@ -57,7 +57,7 @@ def exchange(
 def _turned(session: LabelledSession, known: Known, rnd: random.Random) -> LabelledSession | None:
     for place in rnd.sample(range(len(session.actions)), len(session.actions)):
         action = session.actions[place]
-        arguments = exchange(action.arguments, session.purpose, session.dataset, known, rnd)
+        arguments = exchange(action.told, session.purpose, session.dataset, known, rnd)
         if arguments is not None and action.counted:
             before = tuple(replace(each, counted=False) for each in session.actions[:place])
             turned = LabelledAction(action.tool, arguments, "drift")

@@ -220,13 +220,13 @@ def tell_unmet(labels: Labels, sessions: Collection[SessionKey]) -> None:
 def label_session(
     key: SessionKey,
     purpose: str,
-    calls: Sequence[tuple[int | None, str, Mapping[str, object]]],
+    calls: Sequence[tuple[int | None, str, Mapping[str, object] | None]],
     labels: Labels,
     *,
     dataset: str,
 ) -> LabelledSession | None:
     """A session of a log with what people said of it; unlabelled traffic is taken for honest. `calls` are those of
-    which something can be learnt: number among all of the session, tool, arguments.
+    which something can be learnt: number among all of the session, tool, arguments (None: not logged).
 
     Where an action was called drift, those that no word covers are unknown: they may be part of it. What comes
     after the last word is left away. A session that was called drift in none of the calls, or for a rule alone, is

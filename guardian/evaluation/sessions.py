@@ -38,13 +38,18 @@ class SessionFileError(GuardianError):
 class LabelledAction:
     """One call with its label; `counted` is false where the labeller was unsure (`conf: low`) or nobody knows.
     Calls of one `act` do the same, however they are written; where it is not told, those that the encoders read
-    alike do."""
+    alike do. `arguments` None: the log did not carry them, which is not the same as empty."""
 
     tool: str
-    arguments: Mapping[str, object]
+    arguments: Mapping[str, object] | None
     label: Label
     counted: bool = True
     act: str = ""
+
+    @property
+    def told(self) -> Mapping[str, object]:
+        """The arguments; none where they were not logged."""
+        return self.arguments or {}
 
     @property
     def drift(self) -> bool:
@@ -135,7 +140,9 @@ def session_json(session: LabelledSession) -> dict[str, Any]:
         "domain": session.domain,
         "purpose": session.purpose,
         "actions": [
-            {"tool": a.tool, "args": dict(a.arguments), "label": a.label, "conf": "high" if a.counted else "low"}
+            {"tool": a.tool}
+            | ({} if a.arguments is None else {"args": dict(a.arguments)})
+            | {"label": a.label, "conf": "high" if a.counted else "low"}
             for a in session.actions
         ],
     }
@@ -151,7 +158,7 @@ def session_of(record: Mapping[str, Any]) -> LabelledSession:
     named = {"delegator_id": "-", "tenant_id": "-", "session_id": f"{session_id[:400]}#1"}
     _check(Envelope, {**named, "purpose": purpose[:8192]}, "")
     for index, action in enumerate(record["actions"]):
-        arguments = arguments_of(index, action) or {}
+        arguments = arguments_of(index, action)
         _check(Action, {"tool": action["tool"], "arguments": arguments}, f"actions.{index}.")
         label = cast(Label, action["label"])
         if label not in get_args(Label):

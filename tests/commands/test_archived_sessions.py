@@ -332,7 +332,7 @@ def test_arguments_that_were_too_long_to_be_kept_are_as_if_not_logged(tmp_path):
     bulky = verdict(1, arguments={f"k{n}": "A" * 120 for n in range(200)})
     write_events(tmp_path, "g", [rows.events([bulky], [])])
     [session] = archive_sessions(load(None), tmp_path, NOTHING)
-    assert [action.arguments for action in session.actions] == [{}]
+    assert [action.arguments for action in session.actions] == [None]
 
 
 def test_labels_that_meet_no_session_of_an_archive_are_told(archive):

@@ -12,12 +12,15 @@ from structlog.testing import capture_logs
 from guardian.commands.labelling import labelled_sessions
 from guardian.config import load
 from guardian.domain.drift import Drift
+from guardian.domain.record import Record
 from guardian.embedding import FitRequest
 from guardian.embedding.lexical import Lexical
 from guardian.evaluation.baselines import cosine, lexical
-from guardian.evaluation.folding import FoldedSession
+from guardian.evaluation.calibration import FLAT, session_line
+from guardian.evaluation.folding import FoldedSession, folding
 from guardian.evaluation.judge import CHANGES, by_consequence, evaluate, requests_of
 from guardian.evaluation.labels import Labels
+from guardian.evaluation.robustness import german, paraphrased, split
 from guardian.evaluation.sessions import (
     LabelledAction,
     LabelledSession,
@@ -26,6 +29,8 @@ from guardian.evaluation.sessions import (
     session_json,
     session_of,
 )
+from guardian.signals.credentials.scanner import CredentialScanner
+from guardian.sources.session_lines import read_session_lines
 
 
 def record(
@@ -262,3 +267,32 @@ def test_domains_too_many_to_read_are_told_by_number_and_printed_for_programs() 
     assert (len(table), empty) == (2 + 2, "")
     assert "25 domains" in told
     assert "--json" in told
+
+
+def test_arguments_that_were_not_logged_are_missing_wherever_a_session_is_read(
+    word_judges, tmp_path: Path
+) -> None:
+    calls = [{"tool": "a.read", "label": "benign"}, {"tool": "a.list", "args": {}, "label": "benign"}]
+    told = {"dataset": "d", "session_id": "s", "purpose": "read a", "actions": calls}
+    session = session_of(told)
+    assert session_of(session_json(session)) == session
+    [line] = read_session_lines([Record("f", 0, 0, json.dumps({**told, "domain": "d"}).encode())])
+    assert session_line(session, 1) == line
+    fold = folding(word_judges()(FLAT), CredentialScanner())
+    for each in (session, replace(session, actions=session.actions[:1])):
+        worded = [paraphrased(each), german(each), split(each)]
+        for [first, *others] in (folded.drifts for folded in fold([each, *worded])):
+            assert "arguments" in first.features_missing
+            assert not any("arguments" in drift.features_missing for drift in others)
+    envelope = {"delegator_id": "u", "tenant_id": "t", "session_id": "s", "purpose": "read a"}
+    log = tmp_path / "log.jsonl"
+    log.write_text(
+        json.dumps(
+            {
+                "schema": "guardian.decision/v1", "id": "d1", "time": "2026-05-12T17:00:00Z", "gateway": "gw",
+                "envelope": envelope, "action": {"tool": "a.read"}, "decision": {"effect": "allow"},
+            }
+        )
+    )  # fmt: skip
+    [logged] = labelled_sessions(load(None), [log], Labels({}))
+    assert [action.arguments for action in logged.actions] == [None]

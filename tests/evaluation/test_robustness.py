@@ -121,7 +121,9 @@ def test_a_drifting_call_is_split_into_pieces_that_hold_all_of_it(
 
 
 def test_a_log_without_arguments_or_names_says_less() -> None:
-    assert [a.arguments for a in without_arguments(SESSION).actions] == [{}, {}]
+    assert [a.arguments for a in without_arguments(SESSION).actions] == [None, None], (
+        "which is not the same as empty"
+    )
     assert [a.tool for a in renamed(SESSION).actions] == ["op_1", "op_2"]
 
 
