@@ -194,7 +194,7 @@ def _restore(
             mean[name].copy_(tensors[f"mean.{name}"])
             optimiser.state[parameter] = {
                 "step": torch.tensor(float(step)),
-                "exp_avg": tensors[f"exp_avg.{name}"].clone(),
-                "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].clone(),
+                "exp_avg": tensors[f"exp_avg.{name}"].to(parameter.device, copy=True),
+                "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].to(parameter.device, copy=True),
             }
     return step

@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 
 from guardian.embedding.sentence_transformers import new_pair_model
 from guardian.training.bases import packaged_base
-from guardian.training.loop import Plan, batches, tokens
+from guardian.training.loop import Plan, _restore, _save, batches, tokens
 
 
 @given(st.lists(st.integers(3, 128), min_size=2, max_size=700), st.integers(1, 40), st.integers(0, 9))
@@ -33,3 +33,24 @@ def test_tokens_are_counted_as_the_model_reads_them():
     read = model.preprocess(pairs)["attention_mask"].sum(1).tolist()
     assert tokens(model, pairs, model.max_seq_length) == read
     assert tokens(model, pairs, 16)[2] == 16
+
+
+def test_a_checkpoint_goes_on_where_the_model_is(tmp_path):
+    """`meta` stands for a GPU: a device other than that on which files are read."""
+    import torch
+
+    def made(device):
+        live = {"w": torch.nn.Parameter(torch.ones(3, device=device))}
+        return live, {"w": torch.ones(3, device=device)}, torch.optim.AdamW(live.values())
+
+    live, mean, optimiser = made("cpu")
+    live["w"].sum().backward()
+    optimiser.step()
+    _save(tmp_path, 7, live, mean, optimiser)
+    for device in ("cpu", "meta"):
+        there, averaged, other = made(device)
+        assert _restore(tmp_path, there, averaged, other) == 7
+        state = other.state[there["w"]]
+        assert {state[slot].device.type for slot in ("exp_avg", "exp_avg_sq")} == {device}
+        assert all(state[slot].shape == (3,) for slot in ("exp_avg", "exp_avg_sq"))
+    assert there["w"].device.type == averaged["w"].device.type == "meta"
