@@ -6,7 +6,8 @@
    weights before and after gives out-of-fold logits.
 4. The fusion is fitted on those (fusing.py).
 5. The pair encoder is the mean of their weights: between them, they have seen everything.
-6. Graphs, tokenizer, fusion, parity samples, card and manifest are written to `out`.
+6. Graphs, tokenizer, fusion, parity samples and card are made in the working folder and moved to `out` when they
+   are whole; the manifest comes last.
 """
 
 import hashlib
@@ -50,11 +51,12 @@ from guardian.training.graded import Graded, graded, mixed
 from guardian.training.on_the_way import REPEATS, on_the_way_sessions
 from guardian.training.pairs import Example, examples
 from guardian.training.scenarios import scenario_sessions
-from guardian.training.stages import Progress, Recipe, Run, Stages, average, clear
+from guardian.training.stages import MADE, Progress, Recipe, Run, Stages, average, clear, publish
 from guardian.training.toolboxes import ABOUT_ACTS, UNSEEN, toolbox_grades, toolbox_sessions
 
 _log = logger("training")
 
+PARITY = "parity.json"
 PARITY_PAIRS = 48
 """So many pairs are kept with their logits, to compare engines by."""
 REST = 2
@@ -134,15 +136,18 @@ def train(
     model = average([fold_model for fold_model, _ in held])
     sample = examples([*sessions, *scenarios], seed=seed + 1_000)[: recipe.measured]
     pairs = [as_pair(example.request) for example in sample]
-    export_pair(model.cpu(), pairs, out / PAIR_MODEL)
-    export_text(text.cpu(), [half for pair in pairs for half in pair], out / TEXT_MODEL)
-    shutil.copyfile(base / TOKENIZER, out / TOKENIZER)
-    save_fusion(fusion, out / FUSION)
+    made = work / MADE
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    export_pair(model.cpu(), pairs, made / PAIR_MODEL)
+    export_text(text.cpu(), [half for pair in pairs for half in pair], made / TEXT_MODEL)
+    shutil.copyfile(base / TOKENIZER, made / TOKENIZER)
+    save_fusion(fusion, made / FUSION)
     for number, (fold_model, purposes) in enumerate(held):
-        write_fold(out / FOLDS / str(number), fold_model, pairs, purposes, out, seed=seed)
-    model.save(str(work / REFERENCE / "pair"))
-    text.save(str(work / REFERENCE / "text"))
-    write_parity(model, pairs[:PARITY_PAIRS], out / "parity.json")
+        write_fold(made / FOLDS / str(number), fold_model, pairs, purposes, made, seed=seed)
+    model.save(str(made / work.name / REFERENCE / "pair"))
+    text.save(str(made / work.name / REFERENCE / "text"))
+    write_parity(model, pairs[:PARITY_PAIRS], made / PARITY)
     data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
     about = {
         "seed": seed, "steps": steps, "act_steps": recipe.act_steps, "data": data,
@@ -150,7 +155,8 @@ def train(
         "base": base.parent.name, "pair_base": base.parent.name if pair is None else pair.name,
         "tools": versions() if recipe.tool_steps else {}, "metrics": {"held_out": held_out(rows)},
     }  # fmt: skip
-    (out / CARD).write_text(card(about), "utf-8")
+    (made / CARD).write_text(card(about), "utf-8")
+    publish(made, out)
     write_manifest(out, **about)
     run.note(finished=True)
 

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from guardian.disk import write_atomically
+from guardian.embedding.artefact import FOLDS as HELD_OUT
 from guardian.embedding.artefact import digest
-from guardian.embedding.sentence_transformers import SentenceTransformer, new_pair_model
+from guardian.embedding.sentence_transformers import REFERENCE, SentenceTransformer, new_pair_model
 from guardian.errors import ModelError
 from guardian.training.apis import operations
 from guardian.training.folds import FOLDS
@@ -22,6 +23,8 @@ from guardian.training.tasks import tool_examples
 from guardian.training.tools import services
 
 Progress = Callable[[int, int, str], None]
+MADE = "made"
+"""In the working folder, what is made of the encoders until all of it is there."""
 _NOTE = "run.json"
 
 
@@ -102,13 +105,26 @@ class Run:
 
 
 def clear(work: Path, files: Sequence[Path]) -> None:
-    """Remove what an earlier run left, except `files`: sessions of logs are written here before a run begins."""
+    """Remove what an earlier run left, except `files`: sessions of logs are written here before a run begins. And
+    except what its model needs, which may be in use until another one is there."""
     folders = {folder for file in files for folder in file.resolve().parents}
+    folders |= {work.resolve() / name for name in (REFERENCE, HELD_OUT.name)}
     for left in work.resolve().iterdir():
         if left.is_dir() and left not in folders:
             shutil.rmtree(left, ignore_errors=True)
         elif left.is_file():
             left.unlink()
+
+
+def publish(made: Path, out: Path) -> None:
+    """Move what lies in `made` to its place in `out`, instead of what an earlier training left there."""
+    for folder in (HELD_OUT, HELD_OUT.with_name(REFERENCE)):
+        shutil.rmtree(out / folder, ignore_errors=True)
+        (made / folder).rename(out / folder)
+    for file in made.iterdir():
+        if file.is_file():
+            file.replace(out / file.name)
+    shutil.rmtree(made)
 
 
 @dataclass

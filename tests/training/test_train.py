@@ -19,7 +19,7 @@ from guardian.config import load as load_settings
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.embedding import FitRequest, load
-from guardian.embedding.artefact import FOLDS, open_artefact
+from guardian.embedding.artefact import FOLDS, REQUIRED, open_artefact, write_manifest
 from guardian.embedding.onnx import Onnx
 from guardian.errors import ConfigurationError, ModelError
 from guardian.training.apis import Operation
@@ -177,6 +177,34 @@ def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: li
         load(out, encoders.SentenceTransformers(pair=str(base), text=str(left / "text")))
     with pytest.raises(ModelError, match="gives 1 numbers, where guardian needs 384"):
         load(out, encoders.SentenceTransformers(pair=str(left / "pair"), text=str(left / "pair")))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_tools")
+def test_a_model_in_use_stays_whole_until_the_one_that_is_trained_in_its_folder_is(
+    base: Path, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "m"
+    left = [out / ".work" / "reference" / "pair" / "old", out / FOLDS / "5" / "old"]
+    for path in (*left, *(out / name for name in REQUIRED)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("of the model in use")
+    version = write_manifest(out)
+    options = {"seed": 5, "steps": 2, "progress": lambda *_: None, "base": base, "recipe": small(repeats=0)}
+
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("guardian.training.recipe.export_text", full)
+        with pytest.raises(OSError, match="disk full"):
+            training.train(files, out, resume=False, **options)
+    assert open_artefact(out).version == version
+    assert all(path.exists() for path in left)
+    training.train(files, out, resume=True, **options)
+    assert open_artefact(out).version != version
+    assert not any(path.exists() for path in (*left, out / ".work" / "made"))
+    assert open_artefact(out / FOLDS / "1").about["seed"] == 5
 
 
 def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_what_it_had_read(
