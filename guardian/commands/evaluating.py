@@ -15,7 +15,7 @@ from guardian.bootstrap.judgement import (
 from guardian.commands.archived_sessions import PER_PURPOSE, LeftOut
 from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
 from guardian.commands.calibrating import counting, judges
-from guardian.commands.labelling import data_sets_of, labelled_sessions
+from guardian.commands.labelling import data_sets_of, is_log, labelled_sessions
 from guardian.commands.offline import batches
 from guardian.commands.training_folds import as_judged, open_folds
 from guardian.config import Settings
@@ -35,6 +35,14 @@ from guardian.signals.credentials.scanner import CredentialScanner
 NOT_SPOKEN_FOR = (
     "The calibration was fitted with another model, other signals or other weights than are configured: nothing is"
     " promised, every flag is an estimate. `guardian calibrate`, then set model.calibration."
+)
+
+LESS_THAN_THE_LOG = (
+    "Logs, archives: only purposes, tools and arguments are judged here, each session by itself. Denied calls"
+    " count as allowed; data classes, records, resources, envelopes, parents and siblings are not seen. The"
+    " promise is of the whole monitor, so false alarms come out too few, and drift that shows there alone counts"
+    " as missed."
+    " `guardian replay LOG` judges all of it."
 )
 
 BY_FEEDBACK = (
@@ -141,6 +149,7 @@ def evaluate_files(
         held_by_none=len(given) - len(sessions),
         by_feedback=_by_feedback(files, sessions),
         silent=_silent(sessions, found.promises, asked.flag_one_in),
+        of_traffic=any(file.is_dir() or is_log(file) for file in files),
     )
     return replace(found, promises=(*found.promises, *rows)).with_notes(notes)
 
@@ -184,8 +193,11 @@ def _notes(
     held_by_none: int,
     by_feedback: bool,
     silent: str,
+    of_traffic: bool,
 ) -> Iterator[str]:
     """What a reader has to know of what was judged, and by what."""
+    if of_traffic:
+        yield LESS_THAN_THE_LOG
     if silent:
         yield silent
     if by_feedback:

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from guardian.bootstrap.judgement import open_fit, open_reading
 from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
 from guardian.commands.calibrating import calibrate, counting
-from guardian.commands.evaluating import BY_FEEDBACK, NOT_SPOKEN_FOR, Wanted, evaluate_files
+from guardian.commands.evaluating import BY_FEEDBACK, LESS_THAN_THE_LOG, NOT_SPOKEN_FOR, Wanted, evaluate_files
 from guardian.commands.labelling import labelled_sessions, log_sessions, training_files
 from guardian.commands.training_folds import open_folds
 from guardian.config import Settings, load
@@ -395,6 +395,7 @@ def test_what_feedback_cannot_measure_is_told_where_drift_is_known_by_it_alone(
         labels.write_text(said)
         found = evaluate_files(settings, files, lambda *_: None, Wanted(labels=labels, resamples=5))
         assert (BY_FEEDBACK in found.notes) is told, (files, said)
+        assert (LESS_THAN_THE_LOG in found.notes) is (log in files)
 
 
 def test_a_log_of_which_nothing_can_be_read_is_refused_by_its_first_line(tmp_path: Path) -> None:
