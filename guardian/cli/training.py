@@ -75,24 +75,31 @@ def train(
 
     with extras_named("guardian train"):
         from guardian.training.recipe import train as fit
-        from guardian.training.stages import begun
+        from guardian.training.stages import begun, goes_on_with
 
     said = read_labels(labelled)
     unread: list[int] = []
     work = output / ".work"
+    logs = work / _logs(known)
+    there, given = logs.exists(), list[Path]()
     with progress("training") as update, labelled_lines():
         goes_on = begun(work, resume=resume)
-        given, learnt = training_files(settings, known, said, work / _logs(known), begun=goes_on)
-        if learnt:
-            told = f"{counted(learnt, 'session')} of logs and archives among what is learnt from"
-            typer.echo(told + ", as they and their labels were when it began" * goes_on, err=True)
         try:
+            given, learnt = training_files(settings, known, said, logs, begun=goes_on)
+            if learnt:
+                told = f"{counted(learnt, 'session')} of logs and archives among what is learnt from"
+                typer.echo(told + ", as they and their labels were when it began" * goes_on, err=True)
             fit(given, output, seed=seed, steps=steps, resume=resume, pair=pair_base, progress=update)
             promise = _promise_of(settings, known, output, update, labelled, unread.append)
-        except KeyboardInterrupt:
-            typer.echo(f"{output}: not finished; the same command with --resume goes on", err=True)
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            if stopped:
+                typer.echo(f"{output}: not finished; the same command with --resume goes on", err=True)
+            if not (goes_on_with(work, given, stopped=stopped) if given else there):
+                shutil.rmtree(logs, ignore_errors=True)  # in clear, and nothing goes on with it
             raise
-        shutil.rmtree(work / _logs(known), ignore_errors=True)
+        for left in work.glob("logs-*"):
+            shutil.rmtree(left, ignore_errors=True)
     base, folder = settings.base.resolve(), output.resolve()
     path = folder.relative_to(base) if folder.is_relative_to(base) else folder
     named = [] if config is None else ["-c", str(config)]

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from guardian.disk import write_atomically
 from guardian.embedding.artefact import (
     FOLDS,
     FUSION,
@@ -252,4 +253,5 @@ def out_of_fold(
 def write_parity(model: SentenceTransformer, pairs: Sequence[tuple[str, str]], path: Path) -> None:
     """Pairs with the logits of the torch model in fp32, so that every engine can be held against the reference."""
     rows = [{"pair": pair, "logit": float(z)} for pair, z in zip(pairs, pair_logits(model, pairs), strict=True)]
-    path.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    with write_atomically(path, mode=0o600) as file:  # purposes and calls, in clear
+        file.write(f"{json.dumps(rows, indent=1)}\n".encode())

@@ -54,6 +54,12 @@ def begun(work: Path, *, resume: bool) -> bool:
     return note is not None and (resume or not note[0])
 
 
+def goes_on_with(work: Path, files: Sequence[Path], *, stopped: bool) -> bool:
+    """Whether the training in the folder reads these files and is not finished, or was `stopped` after that."""
+    note = _noted(work)
+    return note is not None and (stopped or not note[0]) and note[1].get("files") == _told(files)
+
+
 def _noted(work: Path) -> tuple[bool, Mapping[str, object]] | None:
     """Whether the run that the folder's note speaks of was finished, and its settings; None without a note. Raises
     ModelError for one that is damaged."""
@@ -73,7 +79,7 @@ class Run:
         told = {name: str(value) for name, value in given.items()}
         kinds = {"fusion_kinds": sorted(recipe.fusion_kinds)}
         told |= {"recipe": json.dumps({**asdict(recipe), **kinds}, sort_keys=True)}
-        self._about = {**told, "files": [[path.name, digest(path)] for path in files]}
+        self._about = {**told, "files": _told(files)}
         self._work = work
 
     def goes_on(self, *, resume: bool) -> bool:
@@ -102,6 +108,10 @@ class Run:
     def note(self, *, finished: bool) -> None:
         with write_atomically(self._work / _NOTE) as file:
             file.write(json.dumps({"finished": finished, "about": self._about}).encode() + b"\n")
+
+
+def _told(files: Sequence[Path]) -> list[list[str]]:
+    return [[path.name, digest(path)] for path in files]
 
 
 def clear(work: Path, files: Sequence[Path]) -> None:

@@ -26,6 +26,7 @@ from guardian.training.apis import Operation
 from guardian.training.scenarios import scenario_sessions
 from guardian.training.toolboxes import ABOUT_ACTS, DATASET, all_toolboxes, toolbox_sessions
 
+NONE = load_settings(None)
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]
 torch, tensors, encoders = (
     Later("torch"),
@@ -162,6 +163,7 @@ def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: li
     out, recipe = tmp_path / "m", small(repeats=0)
     training.train(files, out, seed=5, steps=2, resume=False, progress=lambda *_: None, base=base, recipe=recipe)
     rows = json.loads((out / "parity.json").read_text())
+    assert (out / "parity.json").stat().st_mode & 0o777 == 0o600
     pairs = [tuple(row["pair"]) for row in rows]
     stored = np.array([row["logit"] for row in rows])
     left = out / ".work" / "reference"
@@ -236,9 +238,32 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
     assert (code, "was not finished; --resume continues it" in said) == (1, True)
     code, said = train_("--resume", of=shutil.copy(log, tmp_path / "another.jsonl"))
     assert (code, "had other files; repeat its command" in said) == (1, True)
+    assert list((tmp_path / "made" / ".work").glob("logs-*/*")) == [copied], "of the one that was refused none"
     code, said = train_("--resume")
     assert (code, "as they and their labels were when it began" in said) == (130, True)
     assert went_on == [False, True]
+    (tmp_path / "made" / ".work" / "logs-of_one_that_was_killed").mkdir()
+
+    def end(given: list[Path], out: Path, **_: object) -> None:
+        stages.Run(out / ".work", recipe=small(), files=given).note(finished=True)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("guardian.commands.calibrating.calibrate_trained", lambda *_, **__: open_calibration(NONE))
+    for failing in ("guardian.training.recipe.train", "guardian.cli.training._promise_of"):
+        with monkeypatch.context() as full:
+            full.setattr("guardian.training.recipe.train", end)
+            full.setattr(failing, fail)
+            assert train_("--resume")[0] == 1
+        unfinished = failing.endswith("train")
+        assert list((tmp_path / "made" / ".work").glob("logs-*/*")) == [copied] * unfinished
+    monkeypatch.setattr("guardian.training.recipe.train", fail)
+    assert train_(of=tmp_path / "another.jsonl")[0] == 1
+    assert not list((tmp_path / "made" / ".work").glob("logs-*/*")), "the one that finished was another's"
+    monkeypatch.setattr("guardian.training.recipe.train", end)
+    assert train_()[0] == 0
+    assert not list((tmp_path / "made" / ".work").glob("logs-*"))
 
 
 def test_what_of_a_log_could_not_be_learnt_from_is_the_exit_code_too_of_a_training_that_went_on(
