@@ -1,13 +1,16 @@
 """What a training can say about its own model: figures on data sets that its encoders had not seen, and a card."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from guardian.domain.text import plain
 from guardian.evaluation.metrics import RATES, Separation, separation
 from guardian.training.fusing import Row, fit_fusion
 
 CARD = "MODEL_CARD.md"
 _SHOWN = ("0.01", "0.04")
+_MARKUP = re.compile(r"[\\|<\[`]")
 
 _CARD = """# A drift model of your own
 
@@ -68,7 +71,7 @@ def held_out(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
 def card(about: Mapping[str, Any]) -> str:
     """The card, from what the manifest will say."""
     return _CARD.format(
-        base=about["pair_base"],
+        base=_cell(about["pair_base"]),
         steps=about["steps"],
         acts=f" and {about['act_steps']:,} on toolboxes about acts" if about["act_steps"] else "",
         seed=about["seed"],
@@ -101,4 +104,5 @@ def _named(versions: Mapping[str, str]) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """A name that others chose (a tenant's, a file's) as it may stand in Markdown."""
+    return _MARKUP.sub(r"\\\g<0>", plain(text))

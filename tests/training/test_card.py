@@ -46,3 +46,15 @@ def test_a_card_names_data_base_seed_and_figures_and_no_name_breaks_its_tables()
     )
     assert r"| a\|b # c.jsonl | 1,200 | 0123456789ab | *to fill in* |" in lines
     assert "| a | 30 / 30 | 1.0 | 1.0 | 1.0 | 1.0 |" in lines
+
+
+def test_what_a_tenant_calls_itself_is_text_in_the_card() -> None:
+    named = "log/<img src=x>[a](b)`c`\u202ex"
+    made = {"benign": 1, "drift": 1, "pair_auc": 1.0, "auc": 1.0, "recall": {"0.01": 1.0, "0.04": 1.0}}
+    about = {
+        "pair_base": "<b>mini", "steps": 1, "act_steps": 0, "seed": 7, "scenarios": 0, "graded": 0, "tools": {},
+        "data": {}, "metrics": {"held_out": {named: made}},
+    }  # fmt: skip
+    told = card(about)
+    assert r"| log/\<img src=x>\[a](b)\`c\`‹U+202E›x | 1 / 1 |" in told
+    assert r"\<b>mini; 1 steps" in told
