@@ -1,5 +1,6 @@
 """Evaluating the drift model, from settings."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,8 +71,9 @@ class Wanted:
     def asked(self, settings: Settings) -> Asked:
         """What of it is measured of the sessions, beside the rate at which the settings flag."""
         flag_one_in = settings.response.flag_one_in
+        rates = {*(self.one_in or RATES_ONE_IN), flag_one_in} - {math.inf}  # which flags nothing
         return Asked(
-            one_in=tuple(sorted({*(self.one_in or RATES_ONE_IN), flag_one_in})),
+            one_in=tuple(sorted(rates)),
             flag_one_in=flag_one_in,
             exchanged=self.exchanged,
             robustness=self.robustness,

@@ -7,7 +7,7 @@ from typing import Any
 from guardian.evaluation.alarms import DelayRow, PromiseRow, SingleActRow
 from guardian.evaluation.explanations import ExplanationTest
 from guardian.evaluation.metrics import RATES, Interval, Separation
-from guardian.evaluation.report import Report, measured, shown, table, without_nan
+from guardian.evaluation.report import Report, finite, measured, shown, table
 
 Curve = tuple[tuple[float, float], ...]
 AS_IS = "as is"
@@ -59,7 +59,7 @@ class Assessment:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; a value that is not defined is null."""
-        plain: dict[str, Any] = without_nan(
+        plain: dict[str, Any] = finite(
             {
                 **self.separation.to_json(),
                 "kinds": [{"act": act, **measured(found)} for act, found in self.kinds],

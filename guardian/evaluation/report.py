@@ -58,7 +58,7 @@ class Report:
             }
             for row in self.rows
         ]
-        plain: dict[str, Any] = without_nan(
+        plain: dict[str, Any] = finite(
             {"rows": rows, "sessions": self.sessions, "excluded": self.excluded, "seed": self.seed}
         )
         return plain
@@ -103,14 +103,14 @@ def shown(found: Separation) -> list[str]:
     ]
 
 
-def without_nan(value: Any) -> Any:
-    """Plain data for JSON: what is not defined is null."""
+def finite(value: Any) -> Any:
+    """Plain data for JSON, which has finite numbers only: what is not defined, or without end, is null."""
     match value:
         case dict():
-            return {key: without_nan(item) for key, item in value.items()}
+            return {key: finite(item) for key, item in value.items()}
         case list():
-            return [without_nan(item) for item in value]
-        case float() if math.isnan(value):
+            return [finite(item) for item in value]
+        case float() if not math.isfinite(value):
             return None
         case _:
             return value

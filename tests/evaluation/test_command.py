@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import os
 import random
 import shutil
@@ -374,6 +375,15 @@ def test_what_is_flagged_of_a_log_and_nobody_judged_is_told_beside_the_promise(t
         (note,) = [note for note in found.notes if note.startswith("Logs: ")] or [""]
         assert note.startswith(said)
         assert f"{every - 2} of them reach 1 in 1. " in note or not said
+
+
+def test_what_flags_nothing_is_not_counted_and_what_is_told_is_json(sessions: Path) -> None:
+    endless = {"model": {"engine": "lexical"}, "response": {"flag_one_in": math.inf, "revoke_one_in": math.inf}}
+    wanted = Wanted(resamples=5, explanations=True, one_in=(20.0,))
+    found = evaluate_files(load(None, overrides=endless), [sessions], lambda *_: None, wanted)
+    assert {row.one_in for row in found.promises} == {20.0}
+    told = json.loads(json.dumps(found.to_json()), parse_constant=pytest.fail)
+    assert told["explanation"]["one_in"] is None
 
 
 def test_what_feedback_cannot_measure_is_told_where_drift_is_known_by_it_alone(
