@@ -12,7 +12,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Operation:
 
 def operations(folders: Sequence[Path] | None = None) -> list[Operation]:
     """All operations with a sentence on what they do. Raises ModelError where a package is missing."""
-    google, amazon = folders or [_installed(name) for name in PACKAGES]
+    google, amazon = folders or [Path(str(_package(name).locate_file(""))) for name in PACKAGES]
     return [
         *_google(google / "googleapiclient" / "discovery_cache" / "documents"),
         *_amazon(amazon / "botocore" / "data"),
@@ -63,13 +63,14 @@ def operations(folders: Sequence[Path] | None = None) -> list[Operation]:
 
 
 def versions() -> dict[str, str]:
-    """Which version of each package was read: another one knows other operations."""
-    return {name: version(name) for name in PACKAGES}
+    """Which version of each package is read: another one knows other operations. Raises ModelError where one is
+    missing."""
+    return {name: _package(name).version for name in PACKAGES}
 
 
-def _installed(name: str) -> Path:
+def _package(name: str) -> Distribution:
     try:
-        return Path(str(distribution(name).locate_file("")))
+        return distribution(name)
     except PackageNotFoundError as error:
         raise ModelError(f"training reads what {name} holds: pip install 'intent-guardian[train]'") from error
 

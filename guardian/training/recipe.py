@@ -101,6 +101,7 @@ def train(
         _log.warning("one_data_set", data_set=", ".join(sets[0]), held_out_against="guardian's written work")
     work = out / ".work"
     work.mkdir(parents=True, exist_ok=True)
+    tools = versions() if recipe.tool_steps else {}
     run = Run(
         work,
         seed=seed,
@@ -111,6 +112,7 @@ def train(
         files=files,
         written_work=_written_work(),
         reading=READING,
+        tools=tools,
     )
     goes_on = run.goes_on(resume=resume)
     begins = base if pair is None else pair_base(pair, base, work / "base")
@@ -154,7 +156,7 @@ def train(
         "seed": seed, "steps": steps, "act_steps": recipe.act_steps, "data": data,
         "scenarios": len(scenarios), "graded": len(grades),
         "base": base.parent.name, "pair_base": base.parent.name if pair is None else pair.name,
-        "tools": versions() if recipe.tool_steps else {}, "metrics": {"held_out": held_out(rows)},
+        "tools": tools, "metrics": {"held_out": held_out(rows)},
     }  # fmt: skip
     (made / CARD).write_text(card(about), "utf-8")
     publish(made, out)

@@ -85,3 +85,5 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apis, "PACKAGES", ("no-such-package-at-all", "botocore"))
     with pytest.raises(ModelError, match=r"no-such-package-at-all holds: pip install"):
         operations()
+    with pytest.raises(ModelError, match=r"no-such-package-at-all holds: pip install"):
+        versions()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -138,7 +139,11 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
         training.train(files, tmp_path / "b", resume=False, progress=stop, **options)
     with pytest.raises(ModelError, match="was not finished; --resume continues it"):
         training.train(files, tmp_path / "b", resume=False, progress=stop, **options)
-    for other, named in (({"seed": 6}, "seed"), ({"steps": 5}, "steps"), ({"recipe": small()}, "recipe")):
+    for other, named in (
+        ({"seed": 6}, "seed"),
+        ({"steps": 5}, "steps"),
+        ({"recipe": replace(recipe, judged=61)}, "recipe"),
+    ):
         with pytest.raises(ModelError, match=f"had other {named};"):
             training.train(files, tmp_path / "b", resume=True, progress=stop, **{**options, **other})
     with pytest.raises(ModelError, match="had other files;"):
@@ -146,6 +151,10 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     with monkeypatch.context() as edited:
         edited.setattr("guardian.training.recipe._written_work", lambda: "another")
         with pytest.raises(ModelError, match="had other written_work;"):
+            training.train(files, tmp_path / "b", resume=True, progress=stop, **options)
+    with monkeypatch.context() as upgraded:
+        upgraded.setattr("guardian.training.recipe.versions", lambda: {"botocore": "99"})
+        with pytest.raises(ModelError, match="had other tools;"):
             training.train(files, tmp_path / "b", resume=True, progress=stop, **options)
     told: list[int] = []
     training.train(files, tmp_path / "b", resume=True, progress=lambda done, *_: told.append(done), **options)
