@@ -23,6 +23,7 @@ _POLLERS = 5
 _PROCESSES = 4
 _STREAMS = 8  # gateways per token: it may hold 32 streams
 _PAUSE_S = 0.15
+_PATIENCE_S = 60.0
 Progress = Callable[[int, int], None]
 
 
@@ -46,8 +47,12 @@ class _Timed:
         while True:
             noted = self.slow.noted(list(self.began))
             waits = [1000 * (at - self.began[name]) for name, times in noted.items() for at in times]
-            if len(waits) >= len(self.began) * _POLLERS or time.monotonic() > until:
+            if len(waits) >= len(self.began) * _POLLERS:
                 return waits
+            if time.monotonic() > until:
+                raise RuntimeError(
+                    f"{len(self.began) * _POLLERS - len(waits)} refusals of the baseline never came"
+                )
             time.sleep(0.2)
 
 
@@ -146,8 +151,10 @@ def _check(timed: _Timed, revocations: int) -> list[float]:
         for n in range(revocations):
             session = f"bench_check_{n}"
             began = timed.revoke(session)
+            until = began + _PATIENCE_S
             while client.get("/v1/check", headers={"X-Guardian-Session": session}).status_code != 403:
-                pass
+                if time.monotonic() > until:
+                    raise RuntimeError(f"/v1/check never refused {session}")
             waits.append(1000 * (time.monotonic() - began))
     return waits
 

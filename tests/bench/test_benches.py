@@ -12,8 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 import guardian.bench
+from guardian.bench import e2e
 from guardian.cli.benching import bench_app
 from guardian.demo import history
+from guardian.demo.gateway import Trace
+from guardian.demo.scenario import Scenario
 
 Done = subprocess.CompletedProcess[str]
 Rows = list[dict[str, Any]]
@@ -101,6 +104,16 @@ def test_the_end_to_end_bench_measures_every_revocation(
     assert rows[0]["n"] == 3
     assert rows[0]["value"] > 0
     assert rows[0]["baseline"] > 0
+
+
+def test_revocations_that_never_arrived_are_no_figure() -> None:
+    (session,) = Scenario(seed=1, sessions=1, each=0).plan()
+    told = [Trace(session, {"d": 1.0}), Trace(session, {"d": 2.0})]
+    seen = {"a": Trace(session, revoked_seen=1.5), "b": Trace(session, revoked_seen=3.0)}
+    assert e2e._waits(dict(zip("ab", told, strict=True)), seen) == [500.0, 1000.0]
+    seen["b"].revoked_seen = None
+    with pytest.raises(RuntimeError, match="1 of 2 revocations were never refused; the first: b"):
+        e2e._waits(dict(zip("ab", told, strict=True)), seen)
 
 
 @pytest.mark.slow

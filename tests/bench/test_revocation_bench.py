@@ -3,7 +3,10 @@
 import json
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,6 +48,22 @@ def test_the_switch_is_measured_by_every_face_beside_plain_polling():
         assert row.n == (4 if "2 gateways" in face else 2)
     assert told["bytes of one poll after one revocation"].value < 5000
     assert told["is_revoked look-ups"].value > 0
+
+
+def test_revocations_that_never_arrive_end_the_bench(monkeypatch):
+    monkeypatch.setattr(revocation, "_PATIENCE_S", 0.0)
+    told = SimpleNamespace(watch=lambda _: None, noted=lambda _: {"bench_check_0": [time.monotonic()]})
+    place = SimpleNamespace(
+        find=lambda _: time.monotonic(), gateway="token", control=SimpleNamespace(url="http://c")
+    )
+    timed = revocation._Timed(place, told, -5.0)
+    answer = SimpleNamespace(status_code=200)
+    client = SimpleNamespace(get=lambda *_, **__: answer)
+    monkeypatch.setattr(revocation.httpx, "Client", lambda **_: nullcontext(client))
+    with pytest.raises(RuntimeError, match="/v1/check never refused bench_check_0"):
+        revocation._check(timed, 1)
+    with pytest.raises(RuntimeError, match="4 refusals of the baseline never came"):
+        timed.baseline()
 
 
 @pytest.mark.slow
