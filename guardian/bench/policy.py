@@ -29,7 +29,7 @@ _FROM_TEXT_SHARE = 20  # one question in so many is asked from text as well: it 
 
 def run(*, requests: int, seed: int, progress: Callable[[int, int], None]) -> list[Row]:
     """`requests` wishes of the monitor, of every kind that control asks about, in a seeded mixture."""
-    folder = policy_folder(load(None))
+    folder = policy_folder(load(None, apart=True))
     asked = mixture(requests, seed)
     sample = asked[:: min(_FROM_TEXT_SHARE, len(asked))]
     total = len(asked) + len(sample) + _RELOADS

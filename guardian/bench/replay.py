@@ -22,7 +22,7 @@ from guardian.embedding.lexical import plugin as lexical
 
 def run(*, sessions: int, seed: int, progress: Callable[[int, int], None]) -> list[Row]:
     """One log of `sessions` honest sessions and their planted share, four times through the monitor."""
-    settings = load(None)
+    settings = load(None, apart=True)
     plan = Scenario(seed=seed, sessions=sessions, each=max(1, sessions // 60)).plan()
     lines = list(log_lines(plan, begin=utc_now() - timedelta(hours=4), seed=seed))
     with tempfile.TemporaryDirectory() as folder:

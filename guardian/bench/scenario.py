@@ -39,7 +39,7 @@ class Tally:
 
 def run(*, seeds: Sequence[int], sessions: int, each: int, progress: Callable[[int, int], None]) -> list[Row]:
     """Seeds × (`sessions` honest, `each` of every planted kind)."""
-    settings = load(None)
+    settings = load(None, apart=True)
     taught = teach(settings, HISTORY_SEED)
     pipeline = open_pipeline(settings, taught.judge, verify=unchecked, clock=utc_now, check_entitlements=False)
     tally = Tally()

@@ -24,7 +24,7 @@ _BATCH = 64
 
 def run(*, pairs: int, seed: int, progress: Callable[[int, int], None]) -> list[Row]:
     """`pairs` distinct (purpose, history, action)."""
-    settings = load(None)
+    settings = load(None, apart=True)
     requests = distinct_requests(pairs, seed)
     n, reference = len(requests), None
     fit = open_fit(settings)

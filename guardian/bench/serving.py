@@ -23,6 +23,7 @@ def settled(folder: Path, **overrides: Any) -> Settings:
             "alerts": {"jsonl": {"path": str(folder / "alerts.jsonl")}},
             **overrides,
         },
+        apart=True,
     )
     SecretFiles.of(settings).create()
     return settings

@@ -33,7 +33,11 @@ def run(*, records: int, seed: int, progress: Callable[[int, int], None]) -> lis
         values = [writing.of(json.loads(line)) for line in lines]
         batch = [Record("bench", 0, n, values[n % len(values)]) for n in range(records)]
         source = open_source(
-            load(None, overrides={"source": {"format": name, "tenant": "tenant_acme", "gateway": GATEWAY}})
+            load(
+                None,
+                overrides={"source": {"format": name, "tenant": "tenant_acme", "gateway": GATEWAY}},
+                apart=True,
+            )
         )
         began = time.perf_counter()
         for record in batch:

@@ -96,7 +96,9 @@ def run(*, times: int, rows: int, seed: int, progress: Callable[[int, int], None
 def child(home: str, began: float) -> None:
     """In a process of its own: one monitor over one log, until its first transaction; prints what it took."""
     folder = Path(home)
-    settings = load(folder / "guardian.yaml", overrides={"store": {"monitor": f"sqlite:///{os.getpid()}.db"}})
+    settings = load(
+        folder / "guardian.yaml", overrides={"store": {"monitor": f"sqlite:///{os.getpid()}.db"}}, apart=True
+    )
     stop, first = threading.Event(), list[float]()
 
     def committed(_judgement: object) -> None:
@@ -127,6 +129,7 @@ def at_work(home: str, rows: int | None, decisions: int) -> None:
             "store": {"monitor": f"sqlite:///{os.getpid()}.db"},
             "archive": {"path": None} if rows is None else kept,
         },
+        apart=True,
     )
     stop, judged = threading.Event(), 0
 

@@ -61,7 +61,7 @@ def _held(folder: Path) -> set[Path]:
 
 
 def _filled(target: Path) -> Path:
-    settings = load(target)
+    settings = load(target, apart=True)  # what is made is what the file names
     files = SecretFiles.of(settings)
     files.create()
     open_control_store(settings, makes=True).close()

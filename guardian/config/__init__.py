@@ -33,7 +33,7 @@ from guardian.config.judging import ModelSection, ResponseSection
 from guardian.config.keeping import ArchiveSection, StoreSection, TighteningSection, place_of_database
 from guardian.config.monitor import MonitorSection
 from guardian.config.revocation import AdviceSection, RevocationSection
-from guardian.config.variables import prepare, spelt_out, variables_of
+from guardian.config.variables import of_the_model, prepare, spelt_out, variables_of
 from guardian.domain.yaml_text import read_yaml
 from guardian.errors import ConfigurationError
 
@@ -166,17 +166,35 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.monitor.parent_grace_s)
 
 
-def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read settings. Raises ConfigurationError naming every wrong key, its value's place and what is expected."""
+class _Apart(Settings):
+    """The same, but of the variables only those of the model count."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        found = super().settings_customise_sources(settings_cls, *sources, **named)
+        for source in found:
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = {n: value for n, value in source.env_vars.items() if of_the_model(n)}
+        return found
+
+
+def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None, apart: bool = False) -> Settings:
+    """Read settings. Raises ConfigurationError naming every wrong key, its value's place and what is expected.
+
+    `apart`: for work in a folder of its own. Variables describe a deployment, which it must not touch: those of
+    the section `model` alone count.
+    """
     body: dict[str, Any] = {}
     if path is not None:
         body = _read_yaml(path)
         if isinstance(base := body.get("base", "."), str):
             body["base"] = str(path.resolve().parent / base)
     body.update(copy.deepcopy(dict(overrides or {})))
-    prepare(body, Settings)
+    prepare(body, Settings, apart=apart)
     try:
-        settings = Settings(**body)
+        settings = (_Apart if apart else Settings)(**body)
     except ValidationError as error:
         raise ConfigurationError(explain(error, path, Settings)) from error
     except SettingsError as error:

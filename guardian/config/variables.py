@@ -15,9 +15,14 @@ _GUARDIANS = re.compile("^guardian_", re.IGNORECASE)
 _SERVICE = re.compile(r"GUARDIAN_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 
 
-def prepare(body: dict[str, Any], settings: type[BaseModel]) -> None:
-    """For such settings: takes out of the file's body what a variable replaces. Raises ConfigurationError for a
-    variable that is unknown, and for one with a name whose capitals would be lost."""
+def of_the_model(variable: str) -> bool:
+    """Whether it sets something of the section `model`, which tells of no deployment."""
+    return re.match("guardian_model(__|$)", variable, re.IGNORECASE) is not None
+
+
+def prepare(body: dict[str, Any], settings: type[BaseModel], *, apart: bool = False) -> None:
+    """For such settings: takes out of the file's body what a variable (`apart`: of the model) replaces. Raises
+    ConfigurationError for a variable that is unknown, and for one with a name whose capitals would be lost."""
     unknown = sorted(
         name
         for name in os.environ
@@ -30,8 +35,9 @@ def prepare(body: dict[str, Any], settings: type[BaseModel]) -> None:
         known = ", ".join(f"GUARDIAN_{name.upper()}" for name in settings.model_fields)
         raise ConfigurationError(f"unknown variable {unknown[0]}; known ones start with: {known}")
     for name in filter(_GUARDIANS.match, os.environ):
-        _names_keep_their_capitals(name, settings)
-        _replaces_a_map(name, body, settings)
+        if of_the_model(name) or not apart:
+            _names_keep_their_capitals(name, settings)
+            _replaces_a_map(name, body, settings)
 
 
 def variables_of(said: str) -> str:

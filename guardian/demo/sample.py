@@ -30,5 +30,5 @@ def sample(folder: Path | None = None, *, seed: int = SEED, update: Update = lam
 
 def _kept() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    model = open_artefact(model_directory(load(None))).version
+    model = open_artefact(model_directory(load(None, apart=True))).version
     return Path(cache) / "guardian" / f"sample-{__version__}-{model}"

@@ -66,7 +66,7 @@ def make(folder: Path, *, seed: int, update: Update) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".sample-", dir=folder.parent) as scratch:
-            settings = load(None, overrides={"base": scratch})
+            settings = load(None, overrides={"base": scratch}, apart=True)
             made = Path(scratch) / "made"
             with SampleControl(settings, BEGIN, _MODES) as control:
                 _Making(settings, made, control, weeks).run(update)

@@ -138,6 +138,7 @@ def _settings(folder: Path, broker: LocalBroker, budget: int, format: str, *, pa
             "archive": {"path": "archive" if pages else None, "flush_s": 1},
             "console": {"enabled": pages, "link_s": _DAY.total_seconds() / 3},
         },
+        apart=True,
     )
 
 

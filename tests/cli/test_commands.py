@@ -28,7 +28,7 @@ from guardian.commands.checks import Check
 from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.embedding.artefact import PAIR_MODEL, REQUIRED, write_manifest
-from guardian.errors import BusError, ConfigurationError, FuseBlown
+from guardian.errors import BusError, ConfigurationError, FuseBlown, StoreError
 from guardian.store.control.store import ControlStore
 
 COMMANDS = (
@@ -331,10 +331,16 @@ def test_an_output_that_lacks_a_letter_is_told_with_the_way_out(guardian, instal
     assert done.stderr == "guardian: this text has letters that latin-1 lacks; set PYTHONIOENCODING=utf-8\n"
 
 
-def test_an_init_that_fails_leaves_nothing_so_that_it_can_be_done_again(guardian, tmp_path: Path) -> None:
+def test_an_init_that_fails_leaves_nothing_so_that_it_can_be_done_again(
+    guardian, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreError("the disk is full")
+
     (tmp_path / "home").mkdir()
-    nowhere = {"GUARDIAN_STORE__CONTROL": "sqlite:////proc/none/control.db"}
-    assert guardian("init", "home", env=nowhere).returncode != 0
+    with monkeypatch.context() as patch:
+        patch.setattr("guardian.commands.tokens.issue", full)
+        assert guardian("init", "home").returncode == 1
     assert not list((tmp_path / "home").iterdir())
     assert guardian("init", "home").returncode == 0
 
@@ -344,6 +350,19 @@ def test_an_init_that_fails_takes_away_nothing_that_was_there(guardian, tmp_path
     (tmp_path / "home" / "notes").touch()
     assert guardian("init", "home", env={"GUARDIAN_NONSENSE": "1"}).returncode == 2
     assert (tmp_path / "home" / "notes").exists()
+
+
+def test_init_leaves_alone_the_deployment_that_variables_name(guardian, tmp_path: Path) -> None:
+    other = initialise(tmp_path / "other").parent
+    before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+    named = {
+        "GUARDIAN_STORE__CONTROL": f"sqlite:///{other}/data/control.db",
+        "GUARDIAN_KEYS__DIRECTORY": str(other / "keys"),
+        "GUARDIAN_BASE": str(other),
+    }
+    assert guardian("init", "home", env=named).returncode == 0
+    assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == before
+    assert (tmp_path / "home" / "data" / "control.db").exists()
 
 
 @pytest.mark.parametrize("command", ["schema", "sources"])

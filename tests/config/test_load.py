@@ -1,5 +1,6 @@
 """Settings are read once, completely, and every mistake is named with the way out."""
 
+import ast
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import yaml
 from kafka.cluster import collect_hosts
 from pydantic import ValidationError
 
+import guardian
 from guardian.bootstrap import plugins
 from guardian.config import Settings, load
 from guardian.errors import ConfigurationError
@@ -619,3 +621,28 @@ def test_what_was_a_wildcard_once_is_refused_now(told: dict[str, Any], where: st
 def test_the_brackets_of_a_list_in_an_argument_are_none() -> None:
     rule = {"tool": "email.*", "argument": "items[].note", "treatment": "drop"}
     assert load(None, overrides={"archive": {"arguments": [rule]}}).archive.arguments[0].argument == "items[].note"
+
+
+def test_apart_only_the_models_variables_count(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("gateways: {gw: [acme]}\nmodel: {cache_size: 5}")
+    plain = load(path, apart=True)
+    for name, value in (("GATEWAYS", '{"other": ["acme"]}'), ("GATEWAYS__EU", "x"), ("ARCHIVE", "/srv")):
+        monkeypatch.setenv(f"GUARDIAN_{name}", value)
+    assert load(path, apart=True) == plain
+    monkeypatch.setenv("GUARDIAN_MODEL__ENGINE", "lexical")
+    monkeypatch.setenv("GUARDIAN_MODEL", '{"cache_size": 7}')
+    assert (load(path, apart=True).model.engine, load(path, apart=True).model.cache_size) == ("lexical", 7)
+
+
+def test_whatever_works_in_a_folder_of_its_own_is_apart() -> None:
+    root = Path(guardian.__file__).parent
+    files = [*(root / "bench").glob("*.py"), *(root / "demo").glob("*.py"), root / "commands" / "initialise.py"]
+    found = {
+        (path.name, call.lineno): [ast.unparse(each.value) for each in call.keywords if each.arg == "apart"]
+        for path in files
+        if "import Settings, load" in (text := path.read_text()) or "import load" in text
+        for call in ast.walk(ast.parse(text))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "load"
+    }
+    assert len(found) >= 8
+    assert [place for place, apart in found.items() if apart != ["True"]] == []
