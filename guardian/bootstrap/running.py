@@ -31,21 +31,32 @@ from guardian.stream.advising import LocalAdviser
 from guardian.stream.vitals import Lateness
 from guardian.telemetry import Metrics, configure_logging, logger
 
+_FINISHES_FOR_S = 45
+"""Then a stop is a stop: systemd kills after 90 seconds, and what there is to deliver takes some of them."""
+
 
 @contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set; a second Ctrl-C ends the process at once."""
+def stopping(finish: Callable[[], bool] = lambda: False) -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set; a second Ctrl-C ends the process at once.
+
+    Where `finish` says that there is something to finish before, the event waits for the next signal, or a while.
+    """
     stop = threading.Event()
 
     def ask(number: int, _frame: object) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.set()
+        if finish():
+            signal.alarm(_FINISHES_FOR_S)  # which asks again; a thread's timer may need what is interrupted here
+        else:
+            stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    asking = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    before = {number: signal.signal(number, ask) for number in asking}
     try:
         yield stop
     finally:
+        signal.alarm(0)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -84,7 +95,10 @@ def _outliving_hang_ups() -> Iterator[None]:
 @dataclass(slots=True)
 class Watched:
     """What became of what was read; `ended`: by itself, and then so many findings and dead letters are `waiting`,
-    where it was stopped meanwhile; `letters`: where dead letters of a file are, beside the store."""
+    where it was stopped meanwhile; `letters`: where dead letters of a file are, beside the store.
+
+    `unfinished`: the last line of a file is not whole and was left. Of standard input or a pipe: `lost`, so many
+    lines were taken from it and not judged, and `unread`, it is a file that was not read to its end."""
 
     decisions: int = 0
     duplicates: int = 0
@@ -92,6 +106,9 @@ class Watched:
     ended: bool = False
     waiting: int = 0
     letters: Path | None = None
+    unfinished: bool = False
+    lost: int = 0
+    unread: bool = False
 
     def add(self, judgement: Judgement) -> None:
         self.decisions += len(judgement.scored)
@@ -118,7 +135,8 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
         folder = letters_of(file)
         watched.letters = folder if may_be_written(folder) else None
         producer = NoProducer() if watched.letters is None else FileProducer(folder)
-    with stopping() as stop, _outliving_hang_ups():
+    pipe = consumer if isinstance(consumer, PipeConsumer) else None
+    with stopping(pipe.finish) if pipe else stopping() as stop, _outliving_hang_ups():
         try:
             monitor = Monitor(
                 settings,
@@ -136,7 +154,13 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
         finally:
             if advising is not None:
                 advising.close()
+            if pipe is not None and (lost := pipe.left()):  # said whatever ended it
+                watched.lost = lost
+                logger("run").error("lines_lost", lines=lost, note="taken from the pipe and not judged")
         watched.ended, watched.waiting = left is not None, left or 0
+        watched.unfinished = consumer is not None and consumer.unfinished
+        if pipe is not None and pipe.finishing:
+            watched.ended, watched.unread = False, pipe.cut_off()
     return watched
 
 

@@ -46,6 +46,7 @@ class FileConsumer:
         self._ended = False
         self._broken: BusError | None = None
         self._paused = False
+        self.unfinished = False  # the last line is not whole, and waits
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
         self.close()
@@ -133,6 +134,7 @@ class FileConsumer:
                     pass
                 if not rest and self._still_written(line):
                     _log.warning("the last line is not whole yet and waits", file=self._path, line=self._next)
+                    self.unfinished = True
                     line = b""
         except OSError as error:
             return self._broke_off(error)

@@ -1,12 +1,15 @@
 """run, watch, serve, demo."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from guardian.cli.common import INTERRUPTED, UNREADABLE, ConfigOption, JsonOption, existing_file, settings_from
 from guardian.domain.text import counted
+
+if TYPE_CHECKING:
+    from guardian.bootstrap.running import Watched
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +67,7 @@ def watch(
     """Run the monitor alone: read decisions, judge them, send findings to the control API.
 
     With --file it ends where the file does, once all is delivered; exit code 3 if some of it was refused, 130 if
-    it was stopped before; the same command goes on from there.
+    it was stopped before; the same command goes on from there. Of a pipe that is stopped what was read is judged.
 
     Example: guardian watch -c /etc/guardian/guardian.yaml
     """
@@ -80,8 +83,8 @@ def watch(
         f"{watched.refused:,} could not be read or believed{kept}",
         err=True,
     )
-    if not watched.ended and file.is_file():  # a pipe that is followed need not end
-        typer.echo(f"stopped before the end of {file}: the same command goes on from there", err=True)
+    if left := _left(watched, file):
+        typer.echo(left, err=True)
         raise typer.Exit(INTERRUPTED)
     if watched.waiting:
         waiting = counted(watched.waiting, "finding or dead letter waits", "findings or dead letters wait")
@@ -89,6 +92,20 @@ def watch(
         raise typer.Exit(INTERRUPTED)
     if watched.ended and watched.refused:
         raise typer.Exit(UNREADABLE)
+
+
+def _left(watched: "Watched", file: Path) -> str:
+    """What of the file was not judged; empty where all was. A pipe that is followed need not end."""
+    if watched.unread:
+        return "stopped before the end of standard input: the same command begins anew, and judges nothing twice"
+    if watched.lost:
+        lines = counted(watched.lost, "line of the pipe is", "lines of the pipe are")
+        return f"stopped: {lines} not judged; the same command cannot read that again"
+    if not watched.ended and file.is_file():
+        return f"stopped before the end of {file}: the same command goes on from there"
+    if watched.unfinished:
+        return "the last line is not whole and was left: the same command reads it once it is"
+    return ""
 
 
 def serve(config: ConfigOption = None) -> None:

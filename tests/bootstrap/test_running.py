@@ -173,6 +173,61 @@ def test_a_named_pipe_is_waited_for_while_nobody_writes_to_it(tmp_path):
     os.close(consumer._descriptor)
 
 
+@pytest.mark.parametrize("asked", ["in time", "twice", "too slow"])
+def test_who_stops_a_pipe_waits_for_what_was_taken_from_it_unless_asked_twice_or_too_long(
+    monkeypatch, tmp_path, asked
+):
+    class Monitor:
+        store = None
+
+        def __init__(self, *_, consumer, **__):
+            self.consumer = consumer
+
+        def run(self, stop):
+            self.consumer.start(lambda places: {})
+            (record,) = self.consumer.poll(timeout_s=10, max_records=1)
+            signal.raise_signal(signal.SIGTERM)
+            assert not stop.is_set()
+            if asked == "twice":
+                signal.raise_signal(signal.SIGTERM)
+            if asked != "in time":
+                return None if stop.wait(30) else pytest.fail("it waits for ever")
+            self.consumer.poll(timeout_s=0, max_records=9)
+            self.consumer.commit({record.place: 3})
+            return 0
+
+    monkeypatch.setattr(running, "Monitor", Monitor)
+    monkeypatch.setattr(running, "leave_what_is_loaded", lambda: None)
+    monkeypatch.setattr(running, "_FINISHES_FOR_S", 1 if asked == "too slow" else 30)
+    monkeypatch.chdir(tmp_path)
+    read, write = os.pipe()
+    os.write(write, b"one\ntwo\nthree\n")
+    watched = running.watch(load(None), Path(f"/dev/fd/{read}"))
+    os.close(write)
+    os.close(read)
+    assert (watched.lost, watched.ended, watched.unread) == (0 if asked == "in time" else 3, False, False)
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_a_last_line_that_is_not_whole_is_told(monkeypatch, tmp_path):
+    class Monitor:
+        def __init__(self, *_, consumer, **__):
+            self.consumer = consumer
+
+        def run(self, _stop):
+            self.consumer.start(lambda places: {})
+            while self.consumer.poll(timeout_s=0, max_records=9):
+                """On."""
+            return 0
+
+    monkeypatch.setattr(running, "Monitor", Monitor)
+    monkeypatch.setattr(running, "leave_what_is_loaded", lambda: None)
+    for text, unfinished in (("{}\n{}", False), ("{}\n{", True)):
+        (tmp_path / "log").write_text(text)
+        watched = running.watch(load(None), tmp_path / "log")
+        assert (watched.ended, watched.unfinished) == (True, unfinished)
+
+
 def test_a_control_api_that_ends_by_itself_is_a_fault_and_no_configuration() -> None:
     control: Any = SimpleNamespace(alive=lambda: False)
     with pytest.raises(ControlError, match="ended by itself"):

@@ -80,3 +80,41 @@ def test_a_line_of_many_megabytes_is_cut_and_the_next_one_is_whole(pipe):
     writer.join()
     assert [len(record.value) for record in got] == [MAX_LINE, 4, 2_000_000, 2]
     assert [record.offset for record in got] == [0, 1, 2, 5]
+
+
+def test_who_stops_it_gets_what_was_taken_and_nothing_after_the_line_that_was_begun(pipe):
+    consumer, end = pipe
+    end.write(b"one\ntwo\nthr")
+    assert _values(consumer, most=1) == [(0, b"one")]
+    assert consumer.left() == 3
+    end.write(b"ee\nfour\n")
+    consumer.pause()
+    assert (consumer.finish(), consumer.finish()) == (True, False)
+    assert _values(consumer) == [(1, b"two"), (2, b"three")]
+    assert _values(consumer) == []
+    assert consumer.exhausted()
+    assert consumer.left() == 3
+    consumer.commit({Place("stdin-1", 0): 3})
+    assert consumer.left() == 0
+    assert os.read(consumer._descriptor, 9) == b"four\n"
+    assert not consumer.cut_off()
+
+
+def test_a_line_of_which_no_more_comes_is_handed_on_as_it_is_when_it_is_stopped(pipe):
+    consumer, end = pipe
+    end.write(b"on")
+    assert _values(consumer, timeout_s=0.01) == []
+    consumer.finish()
+    assert _values(consumer, timeout_s=0.01) == [(0, b"on")]
+
+
+def test_of_a_file_that_a_shell_redirects_it_is_known_whether_some_was_not_read(tmp_path):
+    log = tmp_path / "log"
+    log.write_bytes(b"{}\n" * 1_000_000)
+    with log.open("rb", buffering=0) as file:
+        consumer = PipeConsumer(file.fileno(), topic="stdin-1")
+        consumer.start(lambda places: {})
+        consumer.poll(timeout_s=0, max_records=1)
+        assert consumer.cut_off()
+        file.seek(0, os.SEEK_END)
+        assert not consumer.cut_off()

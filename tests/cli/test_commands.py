@@ -662,6 +662,29 @@ def test_a_pipe_can_be_watched_and_its_end_is_no_interruption(guardian, tmp_path
     assert watched == [Path("pipe")]
 
 
+@pytest.mark.parametrize(
+    ("became", "said"),
+    [
+        (
+            {"lost": 2},
+            "2 lines of the pipe are not judged; the same command cannot read that again",
+        ),
+        ({"unread": True}, "stopped before the end of standard input"),
+        ({"ended": True, "unfinished": True}, "the last line is not whole and was left"),
+    ],
+)
+def test_what_a_watched_file_or_pipe_was_not_judged_of_is_said(
+    guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, became: dict[str, Any], said: str
+) -> None:
+    from guardian.bootstrap import running
+
+    monkeypatch.setattr(running, "watch", lambda *_: running.Watched(**became))
+    (tmp_path / "log").touch()
+    guardian("init", "home")
+    done = guardian("watch", "--file", "log" if "ended" in became else "-", "-c", "home/guardian.yaml")
+    assert (done.returncode, said in done.stderr) == (130, True)
+
+
 def test_a_file_in_a_folder_of_somebody_elses_is_wrong_usage(guardian, monkeypatch) -> None:
     look = Path.stat
 

@@ -192,6 +192,25 @@ def test_of_a_pipe_no_record_in_hand_is_lost_with_what_a_database_that_goes_back
     assert rig.store.positions(consumer.assignment()) == {Place("stdin-1", 0): 12}
 
 
+def test_of_a_pipe_that_is_stopped_all_that_was_taken_is_judged(rig, make_event, counting):
+    read, write = os.pipe()
+    os.write(write, b"".join(make_event(n) + b"\n" for n in range(12)))
+    consumer = PipeConsumer(read, topic="stdin-1")
+
+    class Stopped(counting):
+        def judge(self, decoded, letters, recall):
+            consumer.finish()
+            return super().judge(decoded, letters, recall)
+
+    pipeline = Stopped()
+    worker = rig.worker(pipeline, consumer=consumer, max_records=3, max_outbox_depth=0)  # paused from then on
+    assert worker.run(threading.Event())
+    os.close(write)
+    os.close(read)
+    assert pipeline.judged == [f"d{n}" for n in range(12)]
+    assert consumer.left() == 0
+
+
 def test_two_workers_share_a_topic_and_count_every_action_once(rig, make_event, counting):
     rig.broker.create_topic("log", 4)
     for n in range(60):
