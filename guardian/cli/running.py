@@ -33,7 +33,8 @@ def demo(
 ) -> None:
     """Watch guardian catch drifting agents: a local broker, a gateway, the control API and the monitor.
 
-    Ends by itself within about a minute; exit code 1 if a planted drift was missed or an honest session flagged.
+    Ends by itself within about a minute; exit code 1 if a planted drift was missed, an honest session flagged, or
+    the monitor did not get through all of it.
 
     Example: guardian demo --seed 3   (or: guardian demo --format opa)
     """

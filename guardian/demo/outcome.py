@@ -10,12 +10,26 @@ from guardian.wire.findings import FindingView
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How far the monitor came: `dead_letters` could not be read, and so many findings or letters of it wait."""
+
+    judged: int
+    dead_letters: int = 0
+    undelivered: int = 0
+
+    def covers(self, decisions: int) -> bool:
+        return self.judged >= decisions and not self.undelivered
+
+
+@dataclass(frozen=True, slots=True)
 class Catch:
-    """One planted session and what became of it. `after` counts drifted calls until the finding, from 1."""
+    """One planted session and what became of it. `after` counts drifted calls until the finding, from 1. `whole`:
+    all decisions were judged, so that without a finding it is missed."""
 
     session: PlannedSession
     findings: tuple[FindingView, ...]
     refused: int
+    whole: bool = True
 
     @property
     def caught(self) -> bool:
@@ -24,7 +38,7 @@ class Catch:
     @property
     def effect(self) -> str:
         if not self.findings:
-            return "missed"
+            return "missed" if self.whole else "not judged"
         effects = [view.outcome.effect for view in self.findings]
         return "revoked" if Effect.REVOKE in effects else "flagged"
 
@@ -60,12 +74,18 @@ class Outcome:
     about_gateways: int
     about_grants: int
     decisions: int
+    reach: Reach
     refusal_ms: tuple[float, ...]
 
     @property
+    def whole(self) -> bool:
+        """Every decision was judged, and every finding delivered."""
+        return self.reach.covers(self.decisions)
+
+    @property
     def clean(self) -> bool:
-        """Everything planted was caught and nobody honest was accused."""
-        return all(c.caught for c in self.planted) and not self.false_alarms
+        """All was judged, everything planted was caught and nobody honest was accused."""
+        return self.whole and all(c.caught for c in self.planted) and not self.false_alarms
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -85,6 +105,9 @@ class Outcome:
             "gateway_findings": self.about_gateways,
             "hygiene_findings": self.about_grants,
             "decisions": self.decisions,
+            "judged": self.reach.judged,
+            "dead_letters": self.reach.dead_letters,
+            "undelivered": self.reach.undelivered,
             "refusal_ms": {
                 "n": len(self.refusal_ms),
                 "p50": percentile(self.refusal_ms, 50),
@@ -94,7 +117,7 @@ class Outcome:
 
 
 def outcome_of(
-    plan: Sequence[PlannedSession], views: Sequence[FindingView], traces: Mapping[str, Trace]
+    plan: Sequence[PlannedSession], views: Sequence[FindingView], traces: Mapping[str, Trace], reach: Reach
 ) -> Outcome:
     """Match findings with what was planted."""
     drift = [view for view in views if view.finding.kind is Kind.DRIFT]
@@ -103,12 +126,14 @@ def outcome_of(
         by_session.setdefault(view.finding.session_id, []).append(view)
     planted = [s for s in plan if s.plant is not Plant.NONE]
     honest = {s.session_id for s in plan if s.plant is Plant.NONE}
+    decisions = sum(len(t.decided) for t in traces.values())
     return Outcome(
         planted=tuple(
             Catch(
                 s,
                 tuple(by_session.get(s.session_id, ())),
                 traces[s.session_id].refused if s.session_id in traces else 0,
+                whole=reach.covers(decisions),
             )
             for s in planted
         ),
@@ -116,7 +141,8 @@ def outcome_of(
         false_alarms=tuple(view for view in drift if view.finding.session_id in honest),
         about_gateways=sum(view.finding.kind is Kind.GATEWAY for view in views),
         about_grants=sum(view.finding.kind is Kind.HYGIENE for view in views),
-        decisions=sum(len(t.decided) for t in traces.values()),
+        decisions=decisions,
+        reach=reach,
         refusal_ms=tuple(sorted(_refusals(drift, traces))),
     )
 

@@ -17,7 +17,7 @@ from guardian.bootstrap.running import stopping
 from guardian.commands import tokens
 from guardian.demo.gateway import DemoGateway
 from guardian.demo.log import interleave
-from guardian.demo.outcome import Outcome, outcome_of
+from guardian.demo.outcome import Outcome, Reach, outcome_of
 from guardian.demo.scenario import PlannedSession, Plant, Scenario
 from guardian.demo.screen import Screen
 from guardian.demo.world import World, open_world
@@ -35,7 +35,7 @@ _BEFORE = timedelta(hours=3)
 
 
 def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str = "guardian") -> bool:
-    """True when everything planted was caught and nobody honest was accused."""
+    """True when all was judged, everything planted was caught and nobody honest was accused."""
     configure_logging(level="error", json=False, libraries="CRITICAL")
     console = Console(stderr=as_json, highlight=False)
     writing = Writing(format)
@@ -125,11 +125,11 @@ def _play(
             _settle(world, gateway, stop_asked)
             if not stop_asked():
                 _try_again(plan, gateway, revocations)
-            _settle(world, gateway, stop_asked)
+            reach = _settle(world, gateway, stop_asked)
             views = _tell(world, screen)
         finally:
             gateway.close()
-    outcome = outcome_of(plan, views, gateway.traces)
+    outcome = outcome_of(plan, views, gateway.traces, reach)
     if not stop_asked():  # of half a day nothing can be said
         screen.show(outcome)
     return outcome
@@ -142,15 +142,25 @@ def _try_again(plan: Sequence[PlannedSession], gateway: DemoGateway, revocations
             gateway.call(session, len(session.calls) - 1, attempt=1)
 
 
-def _settle(world: World, gateway: DemoGateway, stop_asked: Callable[[], bool]) -> None:
-    """Wait until every decision is judged and every finding delivered."""
-    until = time.monotonic() + _SETTLE_S
+def _settle(world: World, gateway: DemoGateway, stop_asked: Callable[[], bool]) -> Reach:
+    """Wait until every decision is judged and every finding delivered, while the monitor gets on with it."""
+    reach, until = _reach(world), time.monotonic() + _SETTLE_S
     while time.monotonic() < until and not stop_asked():
-        judged = world.metrics.value("guardian_events_total", outcome="judged")
-        if judged >= gateway.sent and world.monitor.store.outbox.depth() == 0:
+        before, reach = reach, _reach(world)
+        if reach.judged + reach.dead_letters >= gateway.sent and not reach.undelivered:
             time.sleep(0.3)  # the gateway's list follows
-            return
+            break
+        if reach != before:
+            until = time.monotonic() + _SETTLE_S
         time.sleep(0.05)
+    return reach
+
+
+def _reach(world: World) -> Reach:
+    judged, letters = (
+        int(world.metrics.value("guardian_events_total", outcome=outcome)) for outcome in ("judged", "dead_letter")
+    )
+    return Reach(judged, letters, world.monitor.store.outbox.depth())
 
 
 def _tell(world: World, screen: Screen) -> list[FindingView]:

@@ -120,9 +120,12 @@ class Screen:
         console = self._console
         console.print(table)
         caught = sum(c.caught for c in outcome.planted)
+        if not outcome.whole:
+            console.print(Text(_fell_short(outcome), "bold magenta"))
+        word = "missed" if outcome.whole else "not judged"
         console.print(
             f"{caught} of {counted(len(outcome.planted), 'planted drift')} caught, "
-            f"{len(outcome.planted) - caught} missed; {counted(len(outcome.false_alarms), 'false alarm')} among "
+            f"{len(outcome.planted) - caught} {word}; {counted(len(outcome.false_alarms), 'false alarm')} among "
             f"{counted(outcome.honest, 'honest session')}; {counted(outcome.decisions, 'decision')}."
         )
         for view in outcome.false_alarms:
@@ -143,6 +146,16 @@ class Screen:
             )
 
 
+def _fell_short(outcome: Outcome) -> str:
+    reach = outcome.reach
+    unread = f", {reach.dead_letters:,} could not be read" * bool(reach.dead_letters)
+    found = counted(reach.undelivered, "finding or dead letter waits", "findings or dead letters wait")
+    waiting = f", {found} to be delivered" * bool(reach.undelivered)
+    return (
+        f"judged {reach.judged:,} of {counted(outcome.decisions, 'decision')}{unread}{waiting};"
+        " the rest was not waited for, so this is no result"
+    )
+
+
 def _effect(catch: Catch) -> Text:
-    style = {"revoked": "bold red", "flagged": "yellow", "missed": "bold magenta"}[catch.effect]
-    return Text(catch.effect, style=style)
+    return Text(catch.effect, style={"revoked": "bold red", "flagged": "yellow"}.get(catch.effect, "bold magenta"))

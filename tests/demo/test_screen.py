@@ -2,11 +2,15 @@
 
 import io
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from guardian.demo.outcome import Catch, Outcome
+from guardian.demo import run
+from guardian.demo.gateway import Trace
+from guardian.demo.outcome import Catch, Outcome, Reach, outcome_of
 from guardian.demo.scenario import Plant, Scenario
 from guardian.demo.screen import Screen
 from guardian.domain.finding import Effect, Finding, Kind, NamedBreach
@@ -41,9 +45,53 @@ def test_the_name_of_a_broken_rule_is_not_cut_on_a_narrow_terminal(rule: str) ->
     caught = tuple(Catch(each, (FindingView(finding=made, outcome=outcome),), refused=0) for each in planted)
     for width, told in ((64, ""), (70, f" {rule} ")):
         seen = io.StringIO()
-        Screen(Console(file=seen, width=width), 1).show(Outcome(caught, 0, (), 0, 0, 1, ()))
+        Screen(Console(file=seen, width=width), 1).show(Outcome(caught, 0, (), 0, 0, 1, Reach(1), ()))
         assert "…" not in seen.getvalue()
         assert told in seen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("reach", "told"),
+    [
+        (Reach(2, dead_letters=1), "judged 2 of 3 decisions, 1 could not be read; the rest was not waited for"),
+        (Reach(3, undelivered=2), "judged 3 of 3 decisions, 2 findings or dead letters wait to be delivered"),
+    ],
+)
+def test_what_was_not_judged_is_not_called_missed(reach: Reach, told: str) -> None:
+    plan = [each for each in Scenario(seed=7, sessions=1).plan() if each.plant is not Plant.NONE]
+    traces = {plan[0].session_id: Trace(plan[0], decided={"d1": 0.0, "d2": 0.0, "d3": 0.0})}
+    outcome = outcome_of(plan, [], traces, reach)
+    seen = io.StringIO()
+    Screen(Console(file=seen, width=160), 1).show(outcome)
+    assert told in seen.getvalue()
+    assert f"0 of {len(plan)} planted drifts caught, {len(plan)} not judged" in seen.getvalue()
+    assert "missed" not in seen.getvalue()
+    shown = outcome.as_json()
+    assert (outcome.clean, shown["judged"], shown["decisions"]) == (False, reach.judged, 3)
+    missed = outcome_of(plan, [], traces, Reach(3))
+    assert (missed.planted[0].effect, missed.clean) == ("missed", False)
+
+
+def test_the_demo_waits_while_the_monitor_gets_on_and_says_how_far_it_came(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, judged = [0.0], [0]
+
+    def later(seconds: float) -> None:
+        now[0] += seconds
+        judged[0] = min(int(now[0] / 20), 8)  # one in 20 s, and then no more
+
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=later))
+    world: Any = SimpleNamespace(
+        metrics=SimpleNamespace(value=lambda _, outcome: judged[0] if outcome == "judged" else 1),
+        monitor=SimpleNamespace(store=SimpleNamespace(outbox=SimpleNamespace(depth=lambda: 0))),
+    )
+    sent: Any = SimpleNamespace(sent=9)
+    assert run._settle(world, sent, lambda: False) == Reach(8, dead_letters=1)
+    assert 160 <= now[0] < 170
+    sent.sent = 10
+    assert run._settle(world, sent, lambda: False) == Reach(8, dead_letters=1)
+    assert 190 <= now[0] < 200
 
 
 def test_more_decisions_than_were_planned_are_never_more_than_all() -> None:
