@@ -1,12 +1,15 @@
 """The conformance vectors, run by the shipped client; and the vectors are what the shipped server would send."""
 
+import base64
 import hashlib
+import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 
 from guardian.bootstrap.sources import formats_of
@@ -83,13 +86,37 @@ def unchanged(at: str, of: dict[str, Any], signed: int) -> dict[str, Any]:
     return {"asked_since": at, "status": 304, "etag": tag, "signature": signature, "body": ""}
 
 
+def url64(of: bytes) -> str:
+    return base64.urlsafe_b64encode(of).rstrip(b"=").decode()
+
+
+def unurl64(of: str) -> bytes:
+    return base64.urlsafe_b64decode(of + "=" * (-len(of) % 4))
+
+
+def headed(told: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """The answer with other fields in its signature's header (None: without), and rightly signed as that says."""
+    was = json.loads(unurl64(told["signature"].split(".")[0]))
+    header = {name: value for name, value in {**was, **changed}.items() if value is not None}
+    protected = url64(json.dumps(header, separators=(",", ":")).encode())
+    what = f"{protected}.{url64(told['body'].encode())}".encode()
+    if header["alg"] == "none":
+        made = b""
+    elif header["alg"] == "HS256":  # with what everybody knows for a secret
+        made = hmac.digest(unurl64(SEED["x"]), what, "sha256")
+    else:
+        made = Ed25519PrivateKey.from_private_bytes(unurl64(SEED["d"])).sign(what)
+    return {**told, "signature": f"{protected}..{url64(made)}"}
+
+
 def names() -> list[dict[str, str | None]]:
     """What sessions are called that go by no name of their own that a revocation can hold."""
     made: list[dict[str, str | None]] = [
         {"session": said, "name": f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"}
-        for said in ("A" * 608, "s\n1", "\u540d" * 513)
+        for said in ("A" * 608, "s\n1", "\u540d" * 513, "\U0001f600" * 513)
     ]
     made += [{"session": said, "name": said} for said in ("A" * 512, "\u540d" * 512, "a|b%7C", "\u200b")]
+    made += [{"session": said, "name": said} for said in ("\U0001f600" * 300, "\U0001f600" * 512)]
     windows = (
         ("invoice-bot", "maya", "invoice-bot|maya"),
         ("invoice-bot", "auth0|5f7c", "invoice-bot|auth0%7C5f7c"),
@@ -141,6 +168,15 @@ def build() -> dict[str, Any]:
                take(unchanged("1.1", one, 8), "1.1", at=8), take(two, "1.2", at=9), ask("s2", True, at=9)),
         vector("a forged body is refused", take(forged, None, "signature_wrong")),
         vector("an unsigned answer is refused", take({**one, "signature": ""}, None, "signature_missing")),
+        vector("what the same key signed for something else is refused",
+               *(take(headed(one, typ=typ), None, "signature_type") for typ in ("at+jwt", "secevent+jwt", None))),
+        vector("a header that must be understood is not", take(headed(one, crit=["b64"], b64=True), None,
+               "signature_type")),
+        vector("a signature by a key that is not known, or by none that is named, is refused",
+               *(take(headed(one, kid=kid), None, "signature_unknown_key") for kid in ("other", None))),
+        vector("no other algorithm is believed",
+               *(take(headed(one, alg=alg), None, "signature_malformed") for alg in ("none", "HS256"))),
+        vector("the older name of the algorithm is known", take(headed(one, alg="EdDSA"), "1.1"), ask("s1", True)),
         vector("a delta with a gap before it is refused", take(one, "1.1"),
                take({**answer([entry(9, "s9")], "1.9", since="1.8"), "asked_since": "1.1"}, "1.1",
                     "signature_gap")),
@@ -168,6 +204,9 @@ def build() -> dict[str, Any]:
         vector("a session whose name no revocation can hold is looked up by its hash",
                take(answer([entry(1, str(names()[0]["name"]))], "1.1"), "1.1"), ask("A" * 608, True),
                ask("A" * 609, False)),
+        vector("characters are code points, whatever a language counts",
+               take(answer([entry(1, "\U0001f600" * 300)], "1.1"), "1.1"), ask("\U0001f600" * 300, True),
+               ask("\U0001f600" * 299, False), ask("\U0001f600" * 513, True, kind="agent")),
         vector("whatever else no revocation can hold is refused", take(one, "1.1"),
                *(ask("A" * 513, True, kind=kind) for kind in ("agent", "delegator", "task", "jti")),
                ask("s2", True, tenant="A" * 513)),

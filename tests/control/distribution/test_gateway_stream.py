@@ -396,7 +396,7 @@ def test_replayed_mixed_up_and_gapped_answers_are_refused(deployment, answer):
     head, _, mac = whole.headers["Guardian-Signature"].split(".")
     assert code(whole, signature=f"{head}..{mac[:-4]}AAAA") == "signature_wrong"
     for junk in ("", "a.b.c", "..", "e30..AA", "x" * 50):
-        assert code(whole, signature=junk or " ") in ("signature_malformed", "signature_type")
+        assert code(whole, signature=junk or " ") == "signature_malformed"
 
 
 def test_what_is_stale_is_open_or_closed_by_the_risk_of_the_tool():
