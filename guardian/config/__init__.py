@@ -33,7 +33,7 @@ from guardian.config.judging import ModelSection, ResponseSection
 from guardian.config.keeping import ArchiveSection, StoreSection, TighteningSection, place_of_database
 from guardian.config.monitor import MonitorSection
 from guardian.config.revocation import AdviceSection, RevocationSection
-from guardian.config.variables import of_the_model, prepare, spelt_out, variables_of
+from guardian.config.variables import prepare, spelt_out, variables_of
 from guardian.domain.yaml_text import read_yaml
 from guardian.errors import ConfigurationError
 
@@ -176,7 +176,8 @@ class _Apart(Settings):
         found = super().settings_customise_sources(settings_cls, *sources, **named)
         for source in found:
             if isinstance(source, EnvSettingsSource):
-                source.env_vars = {n: value for n, value in source.env_vars.items() if of_the_model(n)}
+                told = source.env_vars.items()
+                source.env_vars = {name: value for name, value in told if name.split("__")[0] == "guardian_model"}
         return found
 
 
@@ -192,7 +193,7 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
         if isinstance(base := body.get("base", "."), str):
             body["base"] = str(path.resolve().parent / base)
     body.update(copy.deepcopy(dict(overrides or {})))
-    prepare(body, Settings, apart=apart)
+    prepare({} if apart else body, Settings)  # the section `model` has no map that a variable replaces
     try:
         settings = (_Apart if apart else Settings)(**body)
     except ValidationError as error:

@@ -1,5 +1,6 @@
 """The `GUARDIAN_*` variables, where the library would not take them as they are meant."""
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -15,14 +16,9 @@ _GUARDIANS = re.compile("^guardian_", re.IGNORECASE)
 _SERVICE = re.compile(r"GUARDIAN_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 
 
-def of_the_model(variable: str) -> bool:
-    """Whether it sets something of the section `model`, which tells of no deployment."""
-    return re.match("guardian_model(__|$)", variable, re.IGNORECASE) is not None
-
-
-def prepare(body: dict[str, Any], settings: type[BaseModel], *, apart: bool = False) -> None:
-    """For such settings: takes out of the file's body what a variable (`apart`: of the model) replaces. Raises
-    ConfigurationError for a variable that is unknown, and for one with a name whose capitals would be lost."""
+def prepare(body: dict[str, Any], settings: type[BaseModel]) -> None:
+    """For such settings: takes out of the file's body what a variable replaces. Raises ConfigurationError for a
+    variable that is unknown, and for one with a name whose capitals would be lost."""
     unknown = sorted(
         name
         for name in os.environ
@@ -35,9 +31,8 @@ def prepare(body: dict[str, Any], settings: type[BaseModel], *, apart: bool = Fa
         known = ", ".join(f"GUARDIAN_{name.upper()}" for name in settings.model_fields)
         raise ConfigurationError(f"unknown variable {unknown[0]}; known ones start with: {known}")
     for name in filter(_GUARDIANS.match, os.environ):
-        if of_the_model(name) or not apart:
-            _names_keep_their_capitals(name, settings)
-            _replaces_a_map(name, body, settings)
+        _names_keep_their_capitals(name, settings)
+        _replaces_a_map(name, body, settings)
 
 
 def variables_of(said: str) -> str:
@@ -79,15 +74,28 @@ def _names_keep_their_capitals(variable: str, settings: type[BaseModel]) -> None
 
 
 def _replaces_a_map(variable: str, body: dict[str, Any], settings: type[BaseModel]) -> None:
-    """Take out of the file's settings a map of the operator's names that a variable gives whole: the library would
+    """Take out of the file's settings a map of the operator's names that a variable gives whole, also one in the
+    JSON of a section: the library would
     add to it, and a gateway that was left out would still be believed."""
     *sections, last = variable.lower().removeprefix("guardian_").split("__")
     place: Any = settings
     within: Any = body
     for section in sections:
         place, within = below(place, section), within.get(section) if isinstance(within, dict) else None
-    if isinstance(within, dict) and _of_own_names(below(place, last)):
-        within.pop(last, None)
+    try:
+        told = json.loads(os.environ[variable])
+    except (ValueError, RecursionError):
+        told = None  # one value, or what the library refuses
+    _leave_out(within, last, below(place, last), told)
+
+
+def _leave_out(within: Any, name: str, place: Any, told: Any) -> None:
+    """Of what stands under the name, whose type is `place`, every map of the operator's names that is told."""
+    if isinstance(within, dict) and _of_own_names(place):
+        within.pop(name, None)
+    elif isinstance(within, dict) and isinstance(told, dict):
+        for each, value in told.items():
+            _leave_out(within.get(name), each, below(place, each), value)
 
 
 def _of_own_names(place: Any) -> bool:

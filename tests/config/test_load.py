@@ -1,6 +1,7 @@
 """Settings are read once, completely, and every mistake is named with the way out."""
 
 import ast
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -293,6 +294,34 @@ def test_a_variable_that_gives_a_whole_map_of_names_replaces_the_files_and_one_f
     assert settings.control.on_call == {"acme": ["ann"], "globex": ["ben"]}
     assert settings.kafka.options == {"security_protocol": "SSL", "ssl_cafile": "ca.pem"}
     assert settings.gateways == {"GW-EU": ["acme"], "gw-us": ["acme"]}
+
+
+_LEE = {"lee": {"slack": "U02", "role": "responder", "tenants": ["acme"]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "left"),
+    [
+        ("SLACK", {"people": _LEE}, ["lee", "ann", "token", "trace_id", "a"]),
+        ("CONTROL", {"on_call": {}, "default_mode": "enforce"}, ["maya", "token", "trace_id", "a"]),
+        ("SOURCE", {"redact": {}, "tools": {"aliases": {"b": "y"}}}, ["maya", "ann", "token", "b"]),
+        ("SOURCE__TOOLS", {"aliases": {"b": "y"}}, ["maya", "ann", "token", "trace_id", "b"]),
+        ("SOURCE", {"tools": {}}, ["maya", "ann", "token", "trace_id", "a"]),
+    ],
+)
+def test_a_map_of_names_in_the_json_of_a_section_replaces_the_files_and_nothing_else_does(
+    write, monkeypatch: pytest.MonkeyPatch, name: str, value: dict[str, Any], left: list[str]
+) -> None:
+    path = write(
+        "slack: {people: {maya: {slack: U01, role: admin, tenants: [acme]}}, token: xoxb-1}\n"
+        "control: {on_call: {acme: [ann]}}\n"
+        "source: {redact: {trace_id: drop}, tools: {aliases: {a: x}}}"
+    )
+    monkeypatch.setenv(f"GUARDIAN_{name}", json.dumps(value))
+    made = load(path)
+    found = [*made.slack.people, *(who for people in made.control.on_call.values() for who in people)]
+    found += ["token"] if made.slack.token is not None else []
+    assert [*found, *made.source.redact, *made.source.tools.aliases] == left
 
 
 @pytest.mark.parametrize(
@@ -626,7 +655,7 @@ def test_the_brackets_of_a_list_in_an_argument_are_none() -> None:
 def test_apart_only_the_models_variables_count(write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("gateways: {gw: [acme]}\nmodel: {cache_size: 5}")
     plain = load(path, apart=True)
-    for name, value in (("GATEWAYS", '{"other": ["acme"]}'), ("GATEWAYS__EU", "x"), ("ARCHIVE", "/srv")):
+    for name, value in (("GATEWAYS", '{"other": ["acme"]}'), ("GATEWAYS__eu", "x"), ("ARCHIVE", "/srv")):
         monkeypatch.setenv(f"GUARDIAN_{name}", value)
     assert load(path, apart=True) == plain
     monkeypatch.setenv("GUARDIAN_MODEL__ENGINE", "lexical")
