@@ -19,12 +19,15 @@ _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS}
 def write_atomically(path: Path, *, mode: int = 0o666, replace: bool = True) -> Iterator[IO[bytes]]:
     """Write beside the file, flush to the disk, then rename: a reader sees the old content or the new.
 
-    Where the block or the disk fails, the old file stays and nothing is left behind. `mode` is before the umask.
+    Where the block or the disk fails, the old file stays and nothing is left behind. `mode` is before the umask;
+    whoever could not read the old file cannot read the new one either.
     Raises OSError; unless `replace`, FileExistsError where the name is taken: the file system decides, so of
     processes that write together one succeeds.
     """
     # the token comes last: `*.parquet` of a lake engine matches hidden files too, and must not match this one
     unfinished = path.with_name(f"{UNFINISHED}{path.name}-{secrets.token_hex(4)}")
+    with suppress(FileNotFoundError):
+        mode &= path.stat().st_mode
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -23,6 +23,18 @@ def test_what_was_written_replaces_the_old_and_nothing_else_is_left(tmp_path: Pa
     assert os.listdir(tmp_path) == ["a.yaml"]
 
 
+def test_who_could_not_read_the_old_file_cannot_read_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    for before, after in ((0o600, 0o600), (0o640, 0o640), (0o400, 0o400), (0o644, 0o644)):
+        path.unlink(missing_ok=True)
+        path.touch()
+        path.chmod(before)
+        with write_atomically(path) as file:
+            file.write(b"new")
+            assert next(tmp_path.glob(f"{UNFINISHED}*")).stat().st_mode & 0o777 == after, "not for a moment either"
+        assert path.stat().st_mode & 0o777 == after
+
+
 @pytest.mark.parametrize("hard_links", [True, False])
 def test_what_is_not_to_be_replaced_stays_and_nothing_is_left_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool

@@ -119,7 +119,7 @@ def export(
 
     settings = settings_from(config)
     count = 0
-    with writer(other_file(output)) as write:
+    with writer(other_file(output), private=True) as write:
         for entry in auditing.export(settings, after):
             write(as_json_line(entry))
             count += 1

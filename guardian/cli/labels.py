@@ -100,7 +100,7 @@ def export(
 
     other_file(output)
     count, aside = 0, to_stdout(output)
-    with client(config) as control, writer(output) as write:
+    with client(config) as control, writer(output, private=True) as write:
         for row in listed(lambda cursor: control.feedback(tenant_id=tenant, cursor=cursor)):
             told = {"schema": "guardian.feedback/v1", **row.model_dump(mode="json")}
             write(json.dumps(told, ensure_ascii=True, sort_keys=True))

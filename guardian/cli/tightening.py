@@ -179,7 +179,10 @@ def backtest(
     opened = open_archive(settings, archive)
     if examples is not None:
         _outside(folder if folder.is_dir() else folder.parent, examples)
-    with progress("replaying") as update, nullcontext() if examples is None else writer(examples) as write:
+    with (
+        progress("replaying") as update,
+        nullcontext() if examples is None else writer(examples, private=True) as write,
+    ):
         tested = backtest_proposal(settings, opened, folder, update, window=days, write_example=write)
     if as_json:
         print_json(tested.as_json() | {"promised": None if promise is None else promise._asdict()})

@@ -12,9 +12,10 @@ from guardian.errors import ConfigurationError
 
 
 @contextmanager
-def writer(output: Path) -> Iterator[Callable[[str], None]]:
+def writer(output: Path, *, private: bool = False) -> Iterator[Callable[[str], None]]:
     """Yields what writes one line. A file, also one that a link leads to, is there whole or not at all; a pipe or
-    device gets lines as they come. Standard output by another name goes on where it is.
+    device gets lines as they come. Standard output by another name goes on where it is. `private`: a new
+    file is the user's alone.
 
     Raises ConfigurationError for a file that cannot be written.
     """
@@ -26,7 +27,9 @@ def writer(output: Path) -> Iterator[Callable[[str], None]]:
             try:
                 replaceable = output.is_file() or not output.exists()  # not /dev/null
                 file = stack.enter_context(
-                    write_atomically(output.resolve()) if replaceable else output.open("wb")
+                    write_atomically(output.resolve(), mode=0o600 if private else 0o666)
+                    if replaceable
+                    else output.open("wb")
                 )
             except OSError as error:
                 raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error

@@ -235,6 +235,7 @@ def test_a_checkpoint_is_printed_and_the_last_one_again_when_nothing_is_new(guar
 def test_the_export_is_ascii_and_gives_back_what_the_hashes_cover(guardian, tmp_path):
     output = tmp_path / "trail.jsonl"
     assert guardian("export", "-o", str(output)).exit_code == 0
+    assert output.stat().st_mode & 0o777 == 0o600, "people's reasons are not for every user of the machine"
     text = output.read_text(encoding="ascii")
     assert text.replace("\n", "").isprintable()
     entries = [json.loads(line) for line in text.splitlines()]

@@ -129,3 +129,14 @@ def of(capsys, monkeypatch, *views, words=None):
     monkeypatch.setattr(labels, "client", contextmanager(lambda _: iter([control])))
     labels.labels()
     return capsys.readouterr().out
+
+
+def test_feedback_goes_to_a_file_that_others_cannot_read(monkeypatch, tmp_path):
+    @contextmanager
+    def client(_):
+        yield SimpleNamespace(feedback=lambda **_: SimpleNamespace(items=[], next=None))
+
+    monkeypatch.setattr(labels, "client", client)
+    monkeypatch.setattr(labels, "listed", lambda ask: ask(None).items)
+    labels.export(tmp_path / "feedback.jsonl")
+    assert (tmp_path / "feedback.jsonl").stat().st_mode & 0o777 == 0o600

@@ -93,6 +93,7 @@ def test_replaying_a_proposal_gives_what_proposing_it_gave(guardian, proposed, t
     proposal = json.loads((proposed / "proposal.json").read_text())
     told = proposal["backtest"]
     again = json.loads(guardian("backtest", proposed, "--json", "--examples", tmp_path / "x.jsonl"))
+    assert (tmp_path / "x.jsonl").stat().st_mode & 0o777 == 0o600
     assert again == told | {"promised": proposal["promised"]}
     changes = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
     assert len(changes) == told["honest_denied"] + told["flagged_denied"]
