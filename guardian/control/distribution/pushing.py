@@ -216,7 +216,7 @@ class Pusher:
             try:
                 self._bring(partial(self._receiver.flagged, finding), finding.id, refused)
             except Exception as error:
-                if not self._fails_alone(seq):
+                if not self._fails_alone(seq, work.head):
                     self._flags.failures += 1
                     self._flags.since = self._flags.since or self._deps.clock()
                     pause = _PAUSE.after(self._flags.failures - 1, jitter=random.random())
@@ -231,9 +231,9 @@ class Pusher:
             if self._deps.store.head().revision != work.head:
                 return
 
-    def _fails_alone(self, seq: int) -> bool:
+    def _fails_alone(self, seq: int, head: Revision) -> bool:
         """Whether this flag failed often, and the receiver has just taken a later one, which it will get again."""
-        if self._flags.failures + 1 < _TRIES:
+        if self._flags.failures + 1 < _TRIES or self._deps.store.head().revision != head:
             return False
         later = self._later(seq)
         if not later:
