@@ -23,7 +23,8 @@ from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.neutralise import header
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Given, RetryLater
-from guardian.domain.finding import Effect, Kind
+from guardian.alerting.rules import rank
+from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind
 from guardian.domain.text import plain
 from guardian.domain.urls import is_here
 from guardian.errors import AlertError, ConfigurationError
@@ -46,7 +47,8 @@ class EmailOptions:
     """`tls` is starttls, tls, or none (only to a server on this machine). `password_file` goes with `username`.
     Addresses are ASCII.
 
-    `timeout_s` bounds each answer of the server; a whole mail may take three times as long.
+    `timeout_s` bounds each answer of the server; a whole mail may take three times as long. What is less severe
+    than `floor` is no mail, unless it asks for revocation or for a second person.
     """
 
     host: str
@@ -57,6 +59,7 @@ class EmailOptions:
     username: str | None = None
     password_file: str | None = None
     timeout_s: float = 10.0
+    floor: str = "info"
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\S+", self.host):
@@ -64,6 +67,10 @@ class EmailOptions:
         if not 1 <= self.port <= 65_535:
             raise ConfigurationError(f"alerts.email.port must be 1 to 65535, got {self.port!r}")
         seconds("alerts.email.timeout_s", self.timeout_s)
+        if self.floor not in SEVERITIES:
+            raise ConfigurationError(
+                f"alerts.email.floor must be one of {', '.join(SEVERITIES)}, got {self.floor!r}"
+            )
         if self.tls not in _TLS or (self.tls == "none" and not is_here(self.host)):
             raise ConfigurationError(
                 f"alerts.email.tls must be starttls or tls (none only to this machine), got {self.tls!r}"
@@ -108,6 +115,8 @@ class EmailChannel:
         self._rest: dict[str, _Rest] = {}
 
     def deliver(self, alert: Alert) -> str:
+        if _is_below(self._options.floor, alert.finding):
+            return self._delivered.note(alert, f"no mail: less severe than {self._options.floor}")
         name = _name(alert, self._options.sender)
         before = self._rest.pop(name, None)
         asked = tuple(dict.fromkeys(self._options.recipients)) if before is None else before.recipients
@@ -231,6 +240,11 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     text = f"{as_text(blocks.in_full(alert, names=blocks.WHOLE))}\nFound {blocks.moment(alert.finding.time)}\n"
     message.set_content(text + ("" if alert.link else _acts(alert)))
     return message
+
+
+def _is_below(floor: str, finding: Finding) -> bool:
+    asks = finding.wanted is Effect.REVOKE or (finding.kind is Kind.CONTROL and "approval" in finding.versions)
+    return not asks and rank(finding.severity) < rank(floor)
 
 
 def _name(alert: Alert, sender: str) -> str:

@@ -191,6 +191,7 @@ CHANNELS = {
         *(("email", "port", value) for value in (0, 70_000)),
         *(("email", "host", value) for value in ("", "mail example", "x\n")),
         ("email", "username", "jörg"),
+        ("email", "floor", "grave"),
         *(("ocsf_http", "scheme", value) for value in ("", "Bearer\r\nX", "jörg")),
     ],
 )
@@ -445,6 +446,27 @@ def test_a_mail_that_is_sent_again_has_the_same_id(email, mailbox, make_alert) -
     email.deliver(make_alert())
     first, second = (mail["Message-ID"] for mail in mailbox.mails)
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("changes", "sent"),
+    [
+        ({"severity": "low"}, False),
+        ({"severity": "medium"}, True),
+        ({"severity": "low", "wanted": Effect.REVOKE}, True),
+        ({"severity": "low", "kind": Kind.CONTROL}, False),
+        ({"severity": "low", "kind": Kind.CONTROL, "versions": {"approval": "apr_1"}}, True),
+        ({"severity": "low", "versions": {"approval": "apr_1"}}, False),
+    ],
+)
+def test_what_is_below_the_floor_is_no_mail_unless_it_asks_for_more(
+    mailbox, time, make_alert, changes, sent
+) -> None:
+    server = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none"}
+    email = EmailOptions(**{**MAIL, **server}, floor="medium").open(time.given)
+    alert = make_alert(**{"wanted": Effect.FLAG, **changes})
+    assert email.deliver(alert).startswith("<msg_" if sent else "no mail: ")
+    assert (len(mailbox.mails), email.find(alert) is not None) == (int(sent), True)
 
 
 @pytest.mark.parametrize(("says", "raises"), [("550 no", AlertError), ("451 later", RetryLater)])
