@@ -55,9 +55,15 @@ def begun(work: Path, *, resume: bool) -> bool:
 
 
 def goes_on_with(work: Path, files: Sequence[Path], *, stopped: bool) -> bool:
-    """Whether the training in the folder reads these files and is not finished, or was `stopped` after that."""
+    """Whether the training in the folder reads these files and is not finished, or was `stopped` after that. So it
+    may while one of them cannot be read."""
     note = _noted(work)
-    return note is not None and (stopped or not note[0]) and note[1].get("files") == _told(files)
+    if note is None or (note[0] and not stopped):
+        return False
+    try:
+        return note[1].get("files") == _told(files)
+    except OSError:
+        return True
 
 
 def _noted(work: Path) -> tuple[bool, Mapping[str, object]] | None:

@@ -259,6 +259,9 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
     def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
+    work = tmp_path / "made" / ".work"
+    assert stages.goes_on_with(work, [tmp_path / "away"], stopped=False), "the file may come back"
+    assert not stages.goes_on_with(work, [log], stopped=False)
     monkeypatch.setattr("guardian.commands.calibrating.calibrate_trained", lambda *_, **__: open_calibration(NONE))
     for failing in ("guardian.training.recipe.train", "guardian.cli.training._promise_of"):
         with monkeypatch.context() as full:
