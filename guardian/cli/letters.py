@@ -30,26 +30,30 @@ def list_(
 
     settings = settings_from(config)
     letters = dead_letters(settings, limit)
-    if as_json:
-        _print_json(letters)
-        return
-    shown = 0
-    for letter in letters:
-        again = " (redriven)" if letter["redriven_at"] else ""
-        typer.echo(escape(f"{letter['id']}  {letter['at']}  {letter['code']}: {letter['reason']}{again}"))
-        shown += 1
+    shown = _print_json(letters) if as_json else _print_lines(letters)
     total = max(shown, kept_letters(settings))  # the two are read one after the other
     of = f"{shown} of " if shown < total else ""
     typer.echo(f"{of}{counted(total, 'dead letter')}", err=True)
 
 
-def _print_json(letters: Iterable[dict[str, object]]) -> None:
-    """One array, as its parts come."""
-    begins = "["
+def _print_lines(letters: Iterable[dict[str, object]]) -> int:
+    """One line each, as they come. Returns how many there were."""
+    shown = 0
     for letter in letters:
-        typer.echo(begins + as_json_line(letter), nl=False)
-        begins = ", "
-    typer.echo("[]" if begins == "[" else "]")
+        again = " (redriven)" if letter["redriven_at"] else ""
+        typer.echo(escape(f"{letter['id']}  {letter['at']}  {letter['code']}: {letter['reason']}{again}"))
+        shown += 1
+    return shown
+
+
+def _print_json(letters: Iterable[dict[str, object]]) -> int:
+    """One array, as its parts come. Returns how many there were."""
+    shown = 0
+    for letter in letters:
+        typer.echo((", " if shown else "[") + as_json_line(letter), nl=False)
+        shown += 1
+    typer.echo("]" if shown else "[]")
+    return shown
 
 
 @dlq_app.command()

@@ -83,6 +83,8 @@ def test_dead_letters_are_listed_as_they_are_read_and_as_one_array(guardian, tmp
     assert (told[0]["at"], told[0]["redriven_at"]) == (now.isoformat(), None)
     some = guardian("dlq", "list", "--limit", "3", *config)
     assert (len(some.stdout.splitlines()), some.stderr) == (3, "3 of 5 dead letters\n")
+    some = guardian("dlq", "list", "--limit", "3", "--json", *config)
+    assert (len(json.loads(some.stdout)), some.stderr) == (3, "3 of 5 dead letters\n")
 
 
 def test_all_are_sent_again_the_oldest_first_and_one_in_memory_at_a_time(guardian, tmp_path, monkeypatch):
