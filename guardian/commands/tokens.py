@@ -14,7 +14,7 @@ from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.control.authentication.certificates import pem_thumbprint
 from guardian.control.authentication.token_records import record_issue
-from guardian.errors import ConfigurationError, TokenError
+from guardian.errors import ConfigurationError, StoreError, TokenError
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import IssuedToken
 from guardian.wire.principal import Role
@@ -124,15 +124,23 @@ def prepare(settings: Settings) -> str:
 def rotate(settings: Settings) -> tuple[str, bool]:
     """Sign with the prepared key, or a fresh one; tokens in the field stay valid until they expire.
 
-    Returns its id, and whether it was prepared.
+    Returns its id, and whether it was prepared. Where the database takes no writes, nothing is changed.
     """
+    kid = None
     with closing(open_control_store(settings)) as store:
         keys = open_tokens(settings, store).keys
         prepared = keys.current().prepared is not None
-        kid = keys.rotate()
-        public = {str(key["kid"]): key["x"] for key in keys.current().jwks()["keys"]}
-        with store.write() as rows:
-            rows.audit.note("rotateKey", at=utc_now(), actor="operator", kid=kid, x=public[kid])
+        try:
+            with store.write() as rows:
+                kid = keys.rotate()
+                public = {str(key["kid"]): key["x"] for key in keys.current().jwks()["keys"]}
+                rows.audit.note("rotateKey", at=utc_now(), actor="operator", kid=kid, x=public[kid])
+        except StoreError as error:
+            if kid is None:
+                raise
+            raise StoreError(
+                f"{error}; key {kid} signs all the same, only the audit trail lacks that: do not rotate again"
+            ) from error
         return kid, prepared
 
 

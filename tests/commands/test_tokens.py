@@ -150,6 +150,35 @@ def test_a_key_whose_retirement_is_not_recorded_stays_in_the_file_so_that_it_can
         second.verify(issued.text, now=utc_now())
 
 
+def test_a_key_is_not_rotated_where_that_cannot_be_recorded(settings, monkeypatch):
+    path = SecretFiles.of(settings).signing
+    old = str(SigningKeys(path).current().signing.kid)
+    prepared, before, write = tokens.prepare(settings), path.read_bytes(), ControlStore.write
+
+    @contextlib.contextmanager
+    def busy(_):
+        raise StoreError("database is locked")
+        yield
+
+    @contextlib.contextmanager
+    def gone(store):
+        with write(store) as rows:
+            yield rows
+            raise StoreError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ControlStore, "write", busy)
+        with pytest.raises(StoreError, match=r"^database is locked$"):
+            tokens.rotate(settings)
+    assert path.read_bytes() == before
+    with monkeypatch.context() as patched:
+        patched.setattr(ControlStore, "write", gone)
+        with pytest.raises(StoreError, match=f"away; key {prepared} signs all the same, .* do not rotate again"):
+            tokens.rotate(settings)
+    assert str(SigningKeys(path).current().signing.kid) == prepared
+    tokens.retire(settings, old)
+
+
 def test_a_control_that_starts_with_a_retired_key_signs_nothing_with_it(settings, second):
     old = second.keys.current().signing.kid
     tokens.rotate(settings)
