@@ -147,11 +147,15 @@ def test_a_number_is_one_also_where_a_variable_spells_it_as_text() -> None:
             {"host": "mail.example", "sender": {}, "recipients": ["a@b.example"]},
             "alerts 'email': sender: ",
         ),
-        ("slack", {"channel": "C0SECURITY", "timeout": float("nan")}, "alerts 'slack': timeout: "),
+        (
+            "slack",
+            {"channel": "C0SECURITY", "timeout": float("nan")},
+            "alerts.slack.timeout must be 1 to 120 seconds",
+        ),
         (
             "webhook",
             {"url": "https://hooks.example", "secret_file": "s", "timeout_s": float("inf")},
-            "alerts 'webhook': timeout_s: ",
+            "alerts.webhook.timeout_s must be 0.1 to 120 seconds",
         ),
         (
             "webhook",
