@@ -273,8 +273,10 @@ SENT = """INSERT INTO control_delivery (channel, alert_id, state, next_at, attem
 def test_a_look_at_which_nothing_waits_reads_nothing_that_is_done_with(
     postgres: str, table: str, fill: list[str], look: Callable[[Engine], object]
 ) -> None:
-    ControlStore.open(postgres, now=NOW).close()
-    MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state).close()
+    if table == "outbox":
+        MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state).close()
+    else:
+        ControlStore.open(postgres, now=NOW).close()
     engine = open_engine(postgres)
 
     @event.listens_for(engine, "checkout")
@@ -349,6 +351,24 @@ def test_the_place_of_a_face_with_the_longest_name_is_kept_also_across_an_upgrad
         cursors.put(long)
         assert (cursors.get(short.name), cursors.get(long.name)) == (short, long)
     engine.dispose()
+
+
+@pytest.mark.slow
+def test_what_slack_had_not_shown_is_queued_for_others_and_what_is_urgent_is_sent_first(postgres: str) -> None:
+    store = ControlStore.open(postgres, now=NOW)
+    with store.write() as rows:
+        rows.alerts.deliver_to([], NOW, instead="log")
+        for n, severity in enumerate(("low", "critical")):
+            payload = f'{{"finding": {{"tenant_id": "t{n}", "severity": "{severity}", "wanted": "flag"}}}}'
+            told = {"kind": "finding", "case_key": f"c{n}", "idempotency_key": str(n)}
+            rows.alerts.add(**told, payload=payload, now=NOW)
+        assert rows.alerts.deliver_to(["webhook"], NOW, instead="log") == 0
+        left = rows.feeds.left()
+        rows.alerts.queue(left, NOW)
+        taken = [rows.alerts.claim("webhook", NOW) for _ in range(3)]
+    assert [each and each.id for each in taken] == [*reversed(left), None]
+    assert len(left) == 2
+    store.close()
 
 
 @pytest.mark.slow
