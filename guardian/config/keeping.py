@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from guardian.archive.redaction import Treatment
 from guardian.config.base import Days, Plugins, Seconds, Section, Wildcards, plugins
-from guardian.domain.urls import is_here
 
+_THIS_MACHINE = ("127.0.0.1", "::1")  # others of 127.0.0.0/8 may be servers of their own
 _SAYS_WHERE = ("host", "hostaddr", "port", "dbname", "service", "options")
 """What libpq is told after the `?` of where the data lies: `options` may name a schema."""
 
@@ -68,4 +68,4 @@ def place_of_database(url: str, base: Path) -> tuple[object, ...] | None:
         return kind, realpath(base / parts.path[1:])
     host = (parts.hostname or "").rstrip(".")
     where = sorted((name, told) for name, told in parse_qsl(parts.query) if name in _SAYS_WHERE)
-    return kind, "localhost" if is_here(host) else host, port or 5432, parts.path, where
+    return kind, "localhost" if host in _THIS_MACHINE else host, port or 5432, parts.path, where

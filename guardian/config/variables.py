@@ -31,6 +31,7 @@ def prepare(body: dict[str, Any], settings: type[BaseModel]) -> None:
         known = ", ".join(f"GUARDIAN_{name.upper()}" for name in settings.model_fields)
         raise ConfigurationError(f"unknown variable {unknown[0]}; known ones start with: {known}")
     for name in filter(_GUARDIANS.match, os.environ):
+        _says_something(name, settings)
         _names_keep_their_capitals(name, settings)
         _replaces_a_map(name, body, settings)
 
@@ -59,6 +60,13 @@ def _of_kubernetes(name: str) -> bool:
     return _SERVICE.fullmatch(name) is not None
 
 
+def _says_something(variable: str, settings: type[BaseModel]) -> None:
+    """Raises ConfigurationError for a section that is `null`: the library passes over it. Archive: none."""
+    section = variable.lower().removeprefix("guardian_")
+    if os.environ[variable] == "null" and section in settings.model_fields and section != "archive":
+        raise ConfigurationError(f"{variable}: null is no section; leave the variable out, or write it as JSON")
+
+
 def _names_keep_their_capitals(variable: str, settings: type[BaseModel]) -> None:
     """Raises ConfigurationError for a name of the operator's, as of a tenant, whose capitals the library drops."""
     prefix, *parts = variable.split("__")
@@ -75,8 +83,7 @@ def _names_keep_their_capitals(variable: str, settings: type[BaseModel]) -> None
 
 def _replaces_a_map(variable: str, body: dict[str, Any], settings: type[BaseModel]) -> None:
     """Take out of the file's settings a map of the operator's names that a variable gives whole, also one in the
-    JSON of a section: the library would
-    add to it, and a gateway that was left out would still be believed."""
+    JSON of a section: the library would add to it, and a gateway that was left out would still be believed."""
     *sections, last = variable.lower().removeprefix("guardian_").split("__")
     place: Any = settings
     within: Any = body
@@ -95,7 +102,8 @@ def _leave_out(within: Any, name: str, place: Any, told: Any) -> None:
         within.pop(name, None)
     elif isinstance(within, dict) and isinstance(told, dict):
         for each, value in told.items():
-            _leave_out(within.get(name), each, below(place, each), value)
+            setting = each.lower()  # as the library reads it
+            _leave_out(within.get(name), setting, below(place, setting), value)
 
 
 def _of_own_names(place: Any) -> bool:

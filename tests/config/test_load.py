@@ -208,6 +208,11 @@ def test_one_database_for_monitor_and_control_is_refused(
     load(write(yaml.safe_dump({"store": {"monitor": monitor, "control": control.replace("guardian", "other")}})))
 
 
+def test_databases_of_one_name_on_two_addresses_of_one_machine_are_two(write) -> None:
+    monitor, control = (f"postgresql+psycopg://{host}/guardian" for host in ("localhost", "127.0.0.2"))
+    load(write(yaml.safe_dump({"store": {"monitor": monitor, "control": control}})))
+
+
 @pytest.mark.parametrize(
     "told", ["host=/run/b&options=-csearch_path%3Da", "host=/run/a&options=-csearch_path%3Db"]
 )
@@ -303,6 +308,7 @@ _LEE = {"lee": {"slack": "U02", "role": "responder", "tenants": ["acme"]}}
     ("name", "value", "left"),
     [
         ("SLACK", {"people": _LEE}, ["lee", "ann", "token", "trace_id", "a"]),
+        ("SLACK", {"People": _LEE}, ["lee", "ann", "token", "trace_id", "a"]),
         ("CONTROL", {"on_call": {}, "default_mode": "enforce"}, ["maya", "token", "trace_id", "a"]),
         ("SOURCE", {"redact": {}, "tools": {"aliases": {"b": "y"}}}, ["maya", "ann", "token", "b"]),
         ("SOURCE__TOOLS", {"aliases": {"b": "y"}}, ["maya", "ann", "token", "trace_id", "b"]),
@@ -337,6 +343,8 @@ def test_a_map_of_names_in_the_json_of_a_section_replaces_the_files_and_nothing_
         ("GUARDIAN_KAFKA__GROUP", "", "kafka.group (set by GUARDIAN_KAFKA__GROUP): String should have at least"),
         ("GUARDIAN_KAFKA__TOPIC", "null", "kafka.topic (set by GUARDIAN_KAFKA__TOPIC)"),
         ("GUARDIAN_SIGNALS__PURPOSE_FIT", "null", "there is nothing below it"),
+        ("GUARDIAN_GATEWAYS", "null", "GUARDIAN_GATEWAYS: null is no section; leave the variable out"),
+        ("GUARDIAN_ALERTS", "null", "GUARDIAN_ALERTS: null is no section"),
         ("GUARDIAN_KAFKA__TOPIK", "x", "kafka.topik (set by GUARDIAN_KAFKA__TOPIK): unknown setting"),
         ("GUARDIAN_MONITOR__BATCH", "many", "monitor.batch"),
         ("GUARDIAN_SIGNALS", "not json", "GUARDIAN_SIGNALS: a variable for several values"),
