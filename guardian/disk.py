@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,18 +21,22 @@ def write_atomically(path: Path, *, mode: int = 0o666, replace: bool = True) -> 
     """Write beside the file, flush to the disk, then rename: a reader sees the old content or the new.
 
     Where the block or the disk fails, the old file stays and nothing is left behind. `mode` is before the umask;
-    whoever could not read the old file cannot read the new one either.
+    whoever could not read the old file cannot read the new one either, and its group stays where this user may.
     Raises OSError; unless `replace`, FileExistsError where the name is taken: the file system decides, so of
     processes that write together one succeeds.
     """
     # the token comes last: `*.parquet` of a lake engine matches hidden files too, and must not match this one
     unfinished = path.with_name(f"{UNFINISHED}{path.name}-{secrets.token_hex(4)}")
+    old = None
     with suppress(FileNotFoundError):
-        mode &= path.stat().st_mode
+        old = path.stat()
+        mode &= old.st_mode
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             leave_to_owner(descriptor, path)
+            if old is not None:
+                _keep_group(descriptor, old.st_gid)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -43,6 +48,16 @@ def write_atomically(path: Path, *, mode: int = 0o666, replace: bool = True) -> 
         unfinished.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _keep_group(descriptor: int, group: int) -> None:
+    """Where that is refused no group may read it: the old one's members are not this one's."""
+    made = os.fstat(descriptor)
+    if made.st_gid != group:
+        try:
+            os.fchown(descriptor, -1, group)
+        except OSError:
+            os.fchmod(descriptor, stat.S_IMODE(made.st_mode) & ~stat.S_IRWXG)
 
 
 def _take_name(unfinished: Path, path: Path) -> None:

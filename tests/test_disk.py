@@ -35,6 +35,34 @@ def test_who_could_not_read_the_old_file_cannot_read_the_new_one(tmp_path: Path)
         assert path.stat().st_mode & 0o777 == after
 
 
+@pytest.mark.parametrize(("allowed", "after"), [(True, 0o640), (False, 0o600)])
+def test_the_group_that_may_read_a_file_stays_or_none_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool, after: int
+) -> None:
+    path, known, kept = tmp_path / "a.jsonl", os.fstat, list[int]()
+    path.touch()
+    path.chmod(0o640)
+    group = path.stat().st_gid
+
+    def elsewhere(descriptor: int) -> os.stat_result:
+        found = list(known(descriptor))
+        found[stat.ST_GID] = group + 1
+        return os.stat_result(found)
+
+    def give(_descriptor: int, _user: int, to: int) -> None:
+        if not allowed:
+            raise PermissionError(errno.EPERM, "not a member")
+        kept.append(to)
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "fstat", elsewhere)
+    monkeypatch.setattr(os, "fchown", give)
+    with write_atomically(path) as file:
+        file.write(b"new")
+    assert path.stat().st_mode & 0o777 == after
+    assert kept == [group] * allowed
+
+
 @pytest.mark.parametrize("hard_links", [True, False])
 def test_what_is_not_to_be_replaced_stays_and_nothing_is_left_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool

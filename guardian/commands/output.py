@@ -15,7 +15,7 @@ from guardian.errors import ConfigurationError
 def writer(output: Path, *, private: bool = False) -> Iterator[Callable[[str], None]]:
     """Yields what writes one line. A file, also one that a link leads to, is there whole or not at all; a pipe or
     device gets lines as they come. Standard output by another name goes on where it is. `private`: a new
-    file is the user's alone.
+    file is the user's alone; one that is there stays readable for whom it was.
 
     Raises ConfigurationError for a file that cannot be written.
     """
@@ -25,9 +25,10 @@ def writer(output: Path, *, private: bool = False) -> Iterator[Callable[[str], N
     try:
         with ExitStack() as stack:
             try:
-                replaceable = output.is_file() or not output.exists()  # not /dev/null
+                new = not output.exists()
+                replaceable = new or output.is_file()  # not /dev/null
                 file = stack.enter_context(
-                    write_atomically(output.resolve(), mode=0o600 if private else 0o666)
+                    write_atomically(output.resolve(), mode=0o600 if private and new else 0o666)
                     if replaceable
                     else output.open("wb")
                 )

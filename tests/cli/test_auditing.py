@@ -236,6 +236,9 @@ def test_the_export_is_ascii_and_gives_back_what_the_hashes_cover(guardian, tmp_
     output = tmp_path / "trail.jsonl"
     assert guardian("export", "-o", str(output)).exit_code == 0
     assert output.stat().st_mode & 0o777 == 0o600, "people's reasons are not for every user of the machine"
+    output.chmod(0o640)
+    assert guardian("export", "-o", str(output)).exit_code == 0
+    assert output.stat().st_mode & 0o777 == 0o640, "whoever was let in still is"
     text = output.read_text(encoding="ascii")
     assert text.replace("\n", "").isprintable()
     entries = [json.loads(line) for line in text.splitlines()]
