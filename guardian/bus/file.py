@@ -51,7 +51,7 @@ class FileConsumer:
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
         self.close()
         self._stream = self._open()
-        self._ended = False
+        self._ended = self.unfinished = False
         self._broken = None
         self._next = 0
         until = positions([self._place]).get(self._place, 0)

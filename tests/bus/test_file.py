@@ -210,3 +210,16 @@ def test_a_file_whose_name_is_no_utf_8_has_a_place_that_a_database_holds(tmp_pat
     assert [r.value for r in _read(FileConsumer(one))] == [b"{}"]
     assert FileConsumer(one)._place.topic.encode().endswith(b"log-\\xff")
     assert place_of(one).encode() != place_of(other).encode()
+
+
+def test_a_last_line_that_is_whole_by_the_next_start_is_unfinished_no_more(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("{}\n{")
+    consumer = FileConsumer(log)
+    for unfinished in (True, False):
+        consumer.start(lambda places: {})
+        while consumer.poll(timeout_s=0, max_records=9):
+            """On."""
+        assert consumer.unfinished == unfinished
+        log.write_text("{}\n{}\n")
+    consumer.close()
