@@ -125,9 +125,9 @@ class Settings(BaseSettings):
             topics |= {f"{section}.{name}.topic": options.get("topic") for name, options in found.items()}
         for (name, topic), (other, named) in combinations(topics.items(), 2):
             if isinstance(topic, str) and isinstance(named, str) and may_be_one(topic, named):
+                clash = f"is {name} too" if topic == named else f"may be {name} {topic!r} for some tenant"
                 raise ValueError(
-                    f"{other} {named!r} is {name} too, and what is right on one is wrong on the other;"
-                    " name a topic each"
+                    f"{other} {named!r} {clash}, and what is right on one is wrong on the other; name a topic each"
                 )
         return self
 

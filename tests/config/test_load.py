@@ -468,7 +468,11 @@ def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.Monke
         ),
         (
             "revocation: {faces: {kafka_topic: {topic: 'gone.{tenant}'}}}\naudit: {checkpoint_topic: gone.acme}",
-            "revocation.faces.kafka_topic.topic 'gone.{tenant}' is audit.checkpoint_topic too",
+            "revocation.faces.kafka_topic.topic 'gone.{tenant}' may be audit.checkpoint_topic 'gone.acme' for",
+        ),
+        (
+            "revocation: {faces: {kafka_topic: {topic: 'guardian.{tenant}'}}}",
+            "revocation.faces.kafka_topic.topic 'guardian.{tenant}' may be kafka.topic 'guardian.decisions' for",
         ),
         ("kafka: {group: ''}", "kafka.group: String should have at least 1 character"),
         ("control: {issuer: ''}", "control.issuer: String should have"),
