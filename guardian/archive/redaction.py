@@ -80,9 +80,7 @@ class Redaction:
     def resource_id(self, tool: str, resource_id: str) -> str | None:
         """What may be kept of the name of a call's resource, which is like an argument `resource.id`."""
         object_, _, _ = _RESOURCE.partition(".")
-        at = self._first(
-            tool, _RESOURCE, self._within(self._first(tool, object_, len(self.rules)), len(self.rules))
-        )
+        at = self._first(tool, _RESOURCE, self._within(tool, object_, len(self.rules)))
         kept = self._leaf(self._treatment(at), resource_id)
         return kept if isinstance(kept, str) else None
 
@@ -95,7 +93,7 @@ class Redaction:
             return leaf(treatment, value)
         if treatment == "drop":
             return _GONE
-        above = self._within(at, above)
+        above = self._within(tool, path, above)
         if isinstance(value, Mapping):
             return self._object(tool, path, value, depth, leaf, above)
         path = f"{path}[]"
@@ -130,9 +128,10 @@ class Redaction:
         before = enumerate(self.rules[:above])
         return next((number for number, rule in before if rule.matches(tool, path)), above)
 
-    def _within(self, at: int, above: int) -> int:
-        """The number of the rule for what lies in something under rule `at` that lies under rule `above`."""
-        return at if self._treatment(at) in _HIDING else above
+    def _within(self, tool: str, path: str, above: int) -> int:
+        """The same of the rules that hold for what lies there too: one that keeps the value alone hides none."""
+        before = ((number, rule) for number, rule in enumerate(self.rules[:above]) if rule.treatment in _HIDING)
+        return next((number for number, rule in before if rule.matches(tool, path)), above)
 
     def _treatment(self, at: int) -> Treatment:
         return self.rules[at].treatment if at < len(self.rules) else "identifiers"
