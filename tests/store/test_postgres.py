@@ -62,9 +62,10 @@ from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import words
+from guardian.store.monitor.dead_letters import insert_dead_letters, sealed_sizes
 from guardian.store.monitor.envelopes import Heard
-from guardian.store.monitor.outbox import Outbox, insert_findings
-from guardian.store.monitor.retention import Retention
+from guardian.store.monitor.outbox import Outbox, enqueue, insert_findings
+from guardian.store.monitor.retention import Retention, _forget_letters
 from guardian.store.monitor.spool import Spool
 from guardian.store.monitor.store import MonitorStore
 from guardian.stream.commit import Committer
@@ -249,6 +250,29 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(postgres: s
     event.remove(engine, "before_cursor_execute", explain)
     assert any("ix_findings_at" in step for step in plans)
     assert [step for step in plans if "Seq Scan" in step] == []
+    store.close()
+
+
+@pytest.mark.slow
+def test_of_a_record_with_many_dead_letters_one_keeps_the_value_for_all(postgres: str) -> None:
+    engine = open_engine(postgres)
+    store = MonitorStore(engine, seal=lambda value: b"sealed" + value, hear=lambda state, _: state)
+    letters = [DeadLetter(Record("t", 0, n // 16, b"x" * 9), "c", "why", entry=n % 16) for n in range(48)]
+    with writing(engine) as connection:
+        ids = insert_dead_letters(
+            connection, letters, store._seal, now=NOW, expires_at=NOW + timedelta(microseconds=1)
+        )
+        enqueue(connection, "dead_letter", dict.fromkeys(ids, ""), NOW)
+    with reading(engine) as connection:
+        kept = "SELECT count(*), count(nullif(length(sealed), 0)) FROM dead_letters"
+        assert connection.execute(text(kept)).one() == (48, 3)
+        assert set(sealed_sizes(connection, ids).values()) == {15}
+    assert {store.dead_letters.get([id_])[id_].sealed for id_ in ids} == {b"sealed" + b"x" * 9}
+    assert [item.dead_letter is not None for item in store.outbox.due(NOW, 100)] == [True] * 48
+    later = NOW + timedelta(seconds=1)
+    assert _forget_letters(engine, later, 45) == 45
+    assert [each.id for each in store.dead_letters.list()] == ["t/0/0", "t/0/1", "t/0/2"]
+    assert _forget_letters(engine, later, 45) == 3
     store.close()
 
 

@@ -8,10 +8,22 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, false, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    and_,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from guardian.domain.batch import DeadLetter
 from guardian.domain.identity import Identifier
@@ -22,7 +34,12 @@ from guardian.store.monitor.keys import chunks, headers_of, headers_text
 from guardian.store.monitor.tables import dead_letters, outbox
 from guardian.store.monitor.values import ListedLetter, StoredDeadLetter
 
+_T = TypeVar("_T")
 _Offset: TypeAlias = tuple[str, int, int]
+_Record: TypeAlias = tuple[str, int, int, datetime]
+"""Of a record's letters those that were kept at once."""
+
+_RECORD = dead_letters.c.topic, dead_letters.c.partition, dead_letters.c.offset, dead_letters.c.at
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 _MAX_NAME = 512
@@ -30,7 +47,6 @@ _MAX_REASON = 2000
 _LISTED = [dead_letters.c[name] for name in ListedLetter.__dataclass_fields__ if name != "reason"] + [
     func.substr(dead_letters.c.reason, 1, _MAX_REASON).label("reason")
 ]
-_KEPT = dead_letters.alias("kept")
 
 
 def insert_dead_letters(
@@ -106,28 +122,36 @@ def dead_letters_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, 
     for part in chunks(ids):
         for row in connection.execute(select(dead_letters).where(dead_letters.c.id.in_(part))).mappings():
             found[row["id"]] = _letter(row)
-    values: dict[tuple[object, ...], bytes] = {}
+    records = {id_: (each.topic, each.partition, each.offset, each.at) for id_, each in found.items()}
+    values = {records[id_]: letter.sealed for id_, letter in found.items() if letter.sealed}
     for id_, letter in found.items():
         if not letter.sealed:
-            record = letter.topic, letter.partition, letter.offset, letter.at
+            record = records[id_]
             if record not in values:
-                same = zip((_KEPT.c.topic, _KEPT.c.partition, _KEPT.c.offset, _KEPT.c.at), record, strict=True)
-                query = select(_KEPT.c.sealed).where(*(column == value for column, value in same))
-                value = connection.execute(query.where(func.length(_KEPT.c.sealed) > 0).limit(1)).scalar()
-                values[record] = bytes(value or b"")
+                values[record] = bytes(connection.execute(_kept(dead_letters.c.sealed, record)).scalar() or b"")
             found[id_] = replace(letter, sealed=values[record])
     return found
 
 
 def sealed_sizes(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
     """How many bytes the sealed value of each of these letters has, wherever it is kept."""
-    same = [_KEPT.c[name] == dead_letters.c[name] for name in ("topic", "partition", "offset", "at")]
-    query = select(dead_letters.c.id, func.max(func.length(_KEPT.c.sealed))).join(_KEPT, and_(*same))
+    size = func.length(dead_letters.c.sealed)
     sizes: dict[str, int] = {}
+    elsewhere: dict[_Record, int] = {}
     for part in chunks(ids):
-        found = connection.execute(query.where(dead_letters.c.id.in_(part)).group_by(dead_letters.c.id))
-        sizes.update((id_, size) for id_, size in found)
+        query = select(dead_letters.c.id, size, *_RECORD).where(dead_letters.c.id.in_(part))
+        for id_, has, *of in connection.execute(query).all():
+            record = (of[0], of[1], of[2], of[3])
+            if not has and record not in elsewhere:
+                elsewhere[record] = connection.execute(_kept(size, record)).scalar() or 0
+            sizes[id_] = has or elsewhere[record]
     return sizes
+
+
+def _kept(what: ColumnElement[_T], record: _Record) -> Select[_T]:
+    """This of the letter that keeps the value of a record for all that were kept at once."""
+    same = (column == value for column, value in zip(_RECORD, record, strict=True))
+    return select(what).where(*same, func.length(dead_letters.c.sealed) > 0).limit(1)
 
 
 class DeadLetters:
