@@ -9,7 +9,8 @@ from sqlalchemy import func, insert, select
 from guardian.bootstrap.monitor_store import learn_all
 from guardian.errors import StoreError
 from guardian.store.engine import open_engine, reading, writing
-from guardian.store.monitor.sessions import TO_LEARN
+from guardian.store.monitor.retention import Retention
+from guardian.store.monitor.sessions import BARE, TO_LEARN
 from guardian.store.monitor.store import MonitorStore
 from guardian.store.monitor.tables import seen, sessions
 from guardian.stream.housekeeping import Housekeeping
@@ -30,10 +31,10 @@ def old(connection):
         connection.execute(insert(seen).values(**row))
 
 
-def session(connection, state, *, days):
+def session(connection, state, *, days, name="s"):
     row = {
         "tenant_id": "t",
-        "session_id": "s",
+        "session_id": name,
         "version": 1,
         "state": state,
         "stage": "clear",
@@ -57,3 +58,18 @@ def test_what_is_old_goes_also_where_a_session_cannot_be_read(engine, state, day
         tidier.tidy(rest=lambda _: None)
     with reading(engine) as connection:
         assert connection.execute(select(func.count()).select_from(seen)).scalar() == 0
+
+
+def test_a_session_that_is_damaged_stays_and_holds_up_no_other(engine):
+    engine, store = engine
+    with writing(engine) as connection:
+        session(connection, "no JSON", days=901)
+        for n in range(3):
+            session(connection, "{}", days=900, name=f"s{n}")
+        session(connection, '{"epoch":1}', days=900, name="began anew")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="of session 's' of 't' is damaged"):
+            store.prune(NOW, Retention(), rest=lambda _: None)
+        with reading(engine) as connection:
+            kept = connection.execute(select(sessions.c.session_id, sessions.c.learned)).all()
+        assert sorted(kept) == [("began anew", BARE), ("s", TO_LEARN)]

@@ -133,7 +133,8 @@ def _forget_letters(engine: Engine, now: datetime, limit: int) -> int:
 
 def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int) -> int:
     """Some, and never many bytes of their states. Where control still knows something of a session that it will
-    not say again, a bare row stays (`_bare`)."""
+    not say again, a bare row stays (`_bare`). What is damaged stays, for nobody knows whether it was revoked; once
+    nothing else is left that is old, this raises StoreError."""
     named = sessions.c.tenant_id, sessions.c.session_id
     by_index = sessions.c.learned.in_((TO_LEARN, LEARNT, NOT_ACTED, BARE)), sessions.c.touched_at < before
     with reading(engine) as connection:
@@ -144,6 +145,7 @@ def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int
     this = sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
     going: list[Row] = []
     staying: list[Row] = []
+    damaged: StoreError | None = None
     with writing(engine) as connection:
         rows = connection.execute(old.with_for_update(), asked(keys)).all()
         for tenant, session, state in rows:
@@ -151,7 +153,9 @@ def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int
             try:
                 kept = _bare(json.loads(state))
             except ValueError as error:
-                raise StoreError(f"store: what is kept of session {session!r} of {tenant!r} is damaged") from error
+                damaged = StoreError(f"store: what is kept of session {session!r} of {tenant!r} is damaged")
+                damaged.__cause__ = error
+                continue
             if kept is None:
                 going.append(key)
             else:
@@ -163,7 +167,10 @@ def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int
             values: Row = {"stage": bindparam("v_stage"), "word": None, "learned": BARE, "touched_at": now}
             version = sessions.c.version + 1
             connection.execute(bare.values(version=version, state=bindparam("v_state"), **values), staying)
-    return len(rows)
+    done = len(going) + len(staying)
+    if damaged is not None and not done:
+        raise damaged
+    return done
 
 
 def _bare(state: dict[str, Any]) -> SessionState | None:
