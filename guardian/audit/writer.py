@@ -18,6 +18,8 @@ _AGAIN_S = 30.0
 _PATIENCE = 3
 """After how many failures in a row of a sink people are called: a broker that is started anew is back by then."""
 
+_KNOWN = GuardianError, OSError
+
 _log = logger("audit")
 
 
@@ -101,7 +103,7 @@ class Checkpoints:
             made = make_checkpoint(self._store, self._keys.current(), base=self._base, now=self._clock())
         except Exception as error:  # one that nobody thought of must be heard of, too
             why = _told(error)
-            _log.error("audit_checkpoint_failed", error=why)
+            _log.error("audit_checkpoint_failed", error=why, exc_info=not isinstance(error, _KNOWN))
             if self._works():
                 self._failed, self._why = self._failed + 1, why
             return False
@@ -123,7 +125,8 @@ class Checkpoints:
             reached = export(self._store, sink, self._clock, self._reached)
         except Exception as error:  # as above
             why = _told(error)
-            _log.error("audit_checkpoint_not_exported", sink=sink.name, error=why)
+            unknown = not isinstance(error, _KNOWN)
+            _log.error("audit_checkpoint_not_exported", sink=sink.name, error=why, exc_info=unknown)
             if not isinstance(error, StoreError):
                 self._away[sink.name] = self._away.get(sink.name, (0, ""))[0] + 1, why
             return None
@@ -155,5 +158,5 @@ class Checkpoints:
 
 
 def _told(error: Exception) -> str:
-    known = isinstance(error, GuardianError | OSError)
+    known = isinstance(error, _KNOWN)
     return (str(error) if known else f"unexpected error {type(error).__name__}: {error}")[:500]

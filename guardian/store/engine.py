@@ -170,7 +170,10 @@ def _sqlite(target: URL, *, tidied: bool, reads: bool) -> Engine:
         engine = create_engine(target, poolclass=StaticPool, connect_args=connect_args)
     elif reads and not (os.access(path, os.W_OK) and os.access(Path(path).parent, os.W_OK)):
         # SQLite's own files beside it cannot be made: without them nobody writes there either
-        still = "" if os.path.exists(f"{path}-wal") else "&immutable=1"
+        logged, makes = os.path.exists(f"{path}-wal"), os.access(Path(path).parent, os.W_OK)
+        if logged and not makes and not os.path.exists(f"{path}-shm"):  # a copy without it: SQLite needs one
+            raise PermissionError(errno.EACCES, f"there is no {path}-shm to its -wal, and it cannot be made")
+        still = "" if logged else "&immutable=1"
         uri = f"file:{quote(os.path.abspath(path))}?mode=ro{still}"
         engine = create_engine(target, creator=lambda: sqlite3.connect(uri, uri=True, **connect_args))
         kept = True

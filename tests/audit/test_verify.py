@@ -70,6 +70,25 @@ def test_who_verifies_needs_no_right_to_write(signed, live):
         assert (report.ok, report.entries, sorted(there.folder.iterdir())) == (True, 11 + live, held)
 
 
+def test_a_copy_that_cannot_be_read_where_it_lies_is_told_with_the_way_out(signed):
+    with tempfile.TemporaryDirectory() as folder, closing(signed.open()) as running:
+        with running.write() as rows:
+            rows.audit.append({"action": "revoke"})
+        Path(folder).chmod(0o755)
+        (there := Path(folder) / "a copy").mkdir()
+        for end in ("", "-wal"):
+            shutil.copy(f"{signed.database}{end}", there / f"control.db{end}")
+            (there / f"control.db{end}").chmod(0o444)
+        there.chmod(0o555)
+        says = "there is no .*control.db-shm to its -wal, and it cannot be made; its folder must .* be writable"
+        with as_somebody_else(), pytest.raises(StoreError, match=says):
+            open_engine(f"sqlite:///{there}/control.db", reads=True)
+        there.chmod(0o755)
+        engine = open_engine(f"sqlite:///{there}/control.db", reads=True)
+        with closing(ControlStore(engine, None, lambda: NOW)) as store, store.read() as rows:
+            assert verify_trail(rows.audit.raw(), rows.audit.end()).entries == 12
+
+
 def test_an_empty_trail_holds(trail):
     trail.open().close()
     assert trail.verify().ok

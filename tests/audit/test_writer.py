@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, update
+from structlog.testing import capture_logs
 
 from guardian.audit.checkpoint import origin_base
 from guardian.audit.files import append_note, notes_in
@@ -270,7 +271,9 @@ def test_a_fault_that_nobody_thought_of_is_heard_of(store, writer, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("guardian.audit.writer.make_checkpoint", fails)
         for told in ("", "unexpected error ValueError: no such thing"):
-            assert not writer.step()
+            with capture_logs() as logged:
+                assert not writer.step()
+            assert logged[0]["exc_info"], "with where it was raised"
             assert writer.trouble() == told
     assert writer.step()
     assert writer.trouble() == ""
