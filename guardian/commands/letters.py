@@ -63,17 +63,16 @@ def release_findings(settings: Settings, ids: Sequence[str] | None) -> list[str]
 def refused_alerts(settings: Settings) -> list[dict[str, object]]:
     """The alerts that a channel refused, the oldest first; of one that cannot be read nothing of its finding."""
     with closing(open_control_store(settings)) as store, store.read() as rows:
-        refused = rows.alerts.refused()
-    return [
-        {
-            "id": each.id,
-            "channel": each.channel,
-            "at": each.at.isoformat(),
-            "why": each.why,
-            **_about(each.payload),
-        }
-        for each in refused
-    ]
+        return [
+            {
+                "id": each.id,
+                "channel": each.channel,
+                "at": each.at.isoformat(),
+                "why": each.why,
+                **_about(each.payload),
+            }
+            for each in rows.alerts.refused()
+        ]
 
 
 def waiting_cases(settings: Settings) -> list[dict[str, object]]:
@@ -124,8 +123,10 @@ def refused_checked(settings: Settings, *, monitor: bool = True, control: bool =
             "`guardian outbox list` says why, then `guardian outbox release --all`"
         )
     if control and is_there(settings, settings.store.control):
-        alerts, cases = refused_alerts(settings), [case for case in waiting_cases(settings) if case["refused"]]
-        told = [f"channels refused {counted(len(alerts), 'alert')}, which went to the log"] if alerts else []
+        with closing(open_control_store(settings)) as store, store.read() as rows:
+            alerts = rows.alerts.refused_count()
+        cases = [case for case in waiting_cases(settings) if case["refused"]]
+        told = [f"channels refused {counted(alerts, 'alert')}, which went to the log"] if alerts else []
         told += [f"Slack refused {counted(len(cases), 'case')} and is asked again by itself"] if cases else []
         if told:
             raise AlertError(

@@ -440,7 +440,7 @@ def test_a_channel_that_fails_with_an_alert_holds_it_up_for_no_other_and_doubles
     depths = [metrics.value("guardian_alert_queue_depth", channel=each) for each in ("up", "down")]
     assert depths == [0, waiting]
     with outbox.store.write() as rows:
-        refused = rows.alerts.refused()
+        refused = list(rows.alerts.refused())
         assert {each.channel for each in refused} == ({"down"} if not waiting else set())
         assert rows.alerts.release(None, time.now()) == [each.id for each in refused]
     time.seconds += 7200

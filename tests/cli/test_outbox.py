@@ -16,6 +16,7 @@ from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
 from guardian.errors import AlertError, ControlError
+from guardian.store.control.alerts import AlertRows
 from guardian.store.monitor.dead_letters import DeadLetters
 from guardian.wire.findings import AlertOutcome, AlertPayload
 
@@ -219,7 +220,9 @@ def test_what_slack_did_not_take_is_listed_and_tried_at_once_when_all_is_release
     assert guardian("alerts", "list", *config).stderr.endswith("0 alerts refused\n")
 
 
-def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_their_attempts(guardian, tmp_path):
+def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_their_attempts(
+    guardian, tmp_path, monkeypatch
+):
     guardian("init", "home")
     path = tmp_path / "home" / "guardian.yaml"
     _refused_alerts(path, "f1", "f2", "unreadable")
@@ -230,8 +233,10 @@ def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_the
     assert "f1  acme/s  410 ‹U+001B› gone" in first
     assert "?  410 ‹U+001B› gone" in last
     assert "3 alerts refused" in shown.stderr
-    with pytest.raises(AlertError, match="channels refused 3 alerts"):
-        refused_checked(load(path))
+    with monkeypatch.context() as patched:
+        patched.delattr(AlertRows, "refused")  # whoever counts them reads none
+        with pytest.raises(AlertError, match="channels refused 3 alerts"):
+            refused_checked(load(path))
     beyond = str(2**63)  # no id of a database is so large
     some = guardian("alerts", "release", "1", beyond, *config)
     assert (some.returncode, some.stdout) == (1, f"1 released; not refused: {beyond}\n")

@@ -1,7 +1,7 @@
 """The alert outbox: written with the finding, and emptied by one worker for each channel."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ _WAITING = delivery.c.state.in_(("pending", "sending"))
 _TOLD = select(delivery, alert.c.payload).join(alert, alert.c.id == delivery.c.alert_id)
 _LONGEST_ERROR = 500
 _LONGEST = timedelta(hours=2)
+_AT_ONCE = 100
 
 
 class QueuedAlert(NamedTuple):
@@ -142,13 +143,15 @@ class AlertRows:
     def parked(self, name: str, alert_id: int, attempt: int, error: str) -> None:
         self._end(name, alert_id, attempt, state="parked", last_error=error[:_LONGEST_ERROR])
 
-    def refused(self) -> list[RefusedAlert]:
-        """The alerts that are parked, the oldest first; `at` is when the last try began."""
+    def refused(self) -> Iterator[RefusedAlert]:
+        """The alerts that are parked, the oldest first, few of them in memory; `at` is when the last try began."""
         parked = _TOLD.where(delivery.c.state == "parked").order_by(delivery.c.alert_id, delivery.c.channel)
-        rows = self.connection.execute(parked)
-        return [
-            RefusedAlert(row.alert_id, row.channel, row.payload, row.claimed_at, row.last_error) for row in rows
-        ]
+        for row in self.connection.execute(parked.execution_options(yield_per=_AT_ONCE)):
+            yield RefusedAlert(row.alert_id, row.channel, row.payload, row.claimed_at, row.last_error)
+
+    def refused_count(self) -> int:
+        parked = select(func.count()).select_from(delivery).where(delivery.c.state == "parked")
+        return int(self.connection.execute(parked).scalar_one())
 
     def release(self, ids: Sequence[int] | None, now: datetime) -> list[int]:
         """Put parked alerts back in the queue, attempts kept: these, or all. Returns their ids, each once for
