@@ -61,11 +61,13 @@ from guardian.store.control.peers import Peer
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine, reading, writing
+from guardian.store.monitor import sessions as sessions_module
 from guardian.store.monitor import words
 from guardian.store.monitor.dead_letters import insert_dead_letters, sealed_sizes
 from guardian.store.monitor.envelopes import Heard
 from guardian.store.monitor.outbox import Outbox, enqueue, insert_findings
 from guardian.store.monitor.retention import Retention, _forget_letters
+from guardian.store.monitor.sessions import save_sessions
 from guardian.store.monitor.spool import Spool
 from guardian.store.monitor.store import MonitorStore
 from guardian.stream.commit import Committer
@@ -273,6 +275,30 @@ def test_of_a_record_with_many_dead_letters_one_keeps_the_value_for_all(postgres
     assert _forget_letters(engine, later, 45) == 45
     assert [each.id for each in store.dead_letters.list()] == ["t/0/0", "t/0/1", "t/0/2"]
     assert _forget_letters(engine, later, 45) == 3
+    store.close()
+
+
+@pytest.mark.slow
+def test_sessions_are_forgotten_few_bytes_at_a_time(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions_module, "_BYTES_AT_ONCE", 2_500_000)
+    engine = open_engine(postgres)
+    store = MonitorStore(engine, seal=bytes, hear=lambda state, _: state)
+    texts = [f"{n:07}" for n in range(140_000)]  # which compresses badly: what counts is what memory takes
+    states = {SessionKey("t", f"s{n}"): SessionState(tools=tuple(texts)) for n in range(3)}
+    states[SessionKey("t", "began anew")] = SessionState(epoch=1)
+    with writing(engine) as connection:
+        save_sessions(connection, states, {}, NOW)
+    left: list[int] = []
+
+    def rest(_: float) -> None:
+        with reading(engine) as connection:
+            left.append(connection.execute(text("SELECT count(*) FROM sessions WHERE learned <> 3")).scalar_one())
+
+    assert store.prune(NOW + timedelta(days=365), Retention(), rest=rest)["sessions"] == 4
+    assert left[0] > 0
+    assert left[-1] == 0
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT session_id FROM sessions")).scalars().all() == ["began anew"]
     store.close()
 
 
