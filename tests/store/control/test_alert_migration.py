@@ -54,7 +54,7 @@ def test_alerts_of_before_that_are_not_sent_yet_have_their_turn_by_tenant_and_ur
             alert = {"n": n, "payload": json.dumps({"finding": finding}), "at": "2026-05-12 11:00:00.000000"}
             state = {"state": "sent" if n == 4 else "parked" if n == 3 else "pending"}
             for row in (
-                "INTO control_alert VALUES (:n, 'finding', 'c', 'k' || :n, :payload, :at)",
+                "INTO control_alert VALUES (:n, 'finding', 'c' || :n, 'k' || :n, :payload, :at)",
                 "INTO control_delivery VALUES (:n, 'email', :state, 0, :at, NULL, NULL, '')",
             ):
                 connection.execute(text(f"INSERT {row}"), alert | state)
@@ -64,4 +64,28 @@ def test_alerts_of_before_that_are_not_sent_yet_have_their_turn_by_tenant_and_ur
         assert rows == [(1, "t1"), (0, "t2"), (0, "t3"), (1, ""), (1, "t5")]
         alerts = ControlRows(connection).alerts
         assert [alerts.claim("email", NOW).id for _ in range(3)] == [2, 1, 5]
+    engine.dispose()
+
+
+def test_of_a_case_that_became_urgent_before_the_upgrade_what_waits_goes_with_it_in_its_order(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/control.db")
+    go(engine, "0019")
+    n = 2500  # more than one part; the urgent one is in the last
+    with writing(engine) as connection:
+        for number in range(1, n + 1):
+            finding = {"tenant_id": "t", "severity": "critical" if number == n else "low", "wanted": "flag"}
+            alert = {"n": number, "payload": json.dumps({"finding": finding}), "at": "2026-05-12 11:00:00.000000"}
+            case = {"case": "grows" if number in (2, 7, n) else f"c{number}"}
+            for row in (
+                "INTO control_alert VALUES (:n, 'finding', :case, 'k' || :n, :payload, :at)",
+                "INTO control_delivery VALUES (:n, 'email', 'pending', 0, :at, NULL, NULL, '')",
+                "INTO control_delivery VALUES (:n, 'webhook', 'pending', 0, :at, NULL, NULL, '')",
+            ):
+                connection.execute(text(f"INSERT {row}"), alert | case)
+    go(engine, "head")
+    with writing(engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM control_delivery WHERE lane <> 't'")).scalar() == 0
+        alerts = ControlRows(connection).alerts
+        for name in ("email", "webhook"):
+            assert [alerts.claim(name, NOW).id for _ in range(5)] == [2, 7, n, 1, 3]
     engine.dispose()

@@ -9,6 +9,7 @@ revision = "0020"
 down_revision = "0019"
 
 _AT_ONCE = 1000
+_NEWEST = 2**31 - 1
 
 
 def upgrade() -> None:
@@ -21,23 +22,32 @@ def upgrade() -> None:
 
 
 def _fill(connection: sa.Connection) -> None:
-    """What is still to be sent, or waits for people, gets its turn; what was sent needs none."""
+    """What is still to be sent, or waits for people, gets its turn; what was sent needs none. From the newest on:
+    what is urgent takes along what waits of its case from before."""
     sends = sa.table("control_delivery", *map(sa.column, ("alert_id", "state", "rank", "lane")))
-    alert = sa.table("control_alert", *map(sa.column, ("id", "payload")))
+    alert = sa.table("control_alert", *map(sa.column, ("id", "case_key", "payload")))
     waits = sa.select(sends.c.alert_id).where(sends.c.state.in_(["pending", "sending", "parked"]))
-    wanted = sa.select(alert.c.id, alert.c.payload).where(alert.c.id.in_(waits)).order_by(alert.c.id)
+    waits = waits.group_by(sends.c.alert_id).order_by(sends.c.alert_id.desc()).limit(_AT_ONCE)
     change = sa.update(sends).where(sends.c.alert_id == sa.bindparam("its_id"))
     change = change.values(rank=sa.bindparam("its_rank"), lane=sa.bindparam("its_lane"))
-    after = 0
-    while rows := connection.execute(wanted.where(alert.c.id > after).limit(_AT_ONCE)).all():
-        connection.execute(change, [{"its_id": row.id} | _turn(row.payload) for row in rows])
-        after = rows[-1].id
+    urgent: set[str] = set()
+    newest = _NEWEST
+    while ids := connection.execute(waits.where(sends.c.alert_id <= newest)).scalars().all():
+        turns = []
+        for row in connection.execute(sa.select(alert).where(alert.c.id.in_(ids)).order_by(alert.c.id.desc())):
+            rank, lane = _turn(row.payload)
+            if rank == 0:
+                urgent.add(row.case_key)
+            its_rank = 0 if row.case_key in urgent else 1
+            turns.append({"its_id": row.id, "its_rank": its_rank, "its_lane": lane})
+        connection.execute(change, turns)
+        newest = ids[-1] - 1
 
 
-def _turn(payload: str) -> dict[str, object]:
+def _turn(payload: str) -> tuple[int, str]:
     try:
         finding = json.loads(payload)["finding"]
         urgent = finding["wanted"] == "revoke" or finding["severity"] in ("high", "critical")
-        return {"its_rank": 0 if urgent else 1, "its_lane": str(finding["tenant_id"])}
+        return 0 if urgent else 1, str(finding["tenant_id"])
     except (ValueError, TypeError, KeyError):  # it is parked when it is read
-        return {"its_rank": 1, "its_lane": ""}
+        return 1, ""
