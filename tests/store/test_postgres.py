@@ -323,11 +323,8 @@ SENT = """INSERT INTO control_delivery (channel, alert_id, state, next_at, attem
 def test_a_look_at_which_nothing_waits_reads_nothing_that_is_done_with(
     postgres: str, table: str, fill: list[str], look: Callable[[Engine], object]
 ) -> None:
-    if table == "outbox":
-        MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state).close()
-    else:
-        ControlStore.open(postgres, now=NOW).close()
     engine = open_engine(postgres)
+    schema.migrate(engine, schema.MONITOR if table == "outbox" else schema.CONTROL)
 
     @event.listens_for(engine, "checkout")
     def as_asked_often(connection: Any, *_: object) -> None:
