@@ -84,7 +84,7 @@ class ControlAlertOutbox:
 
     def claim(self, now: datetime) -> AlertRow | None:
         with self._store.read() as rows:  # most looks find nothing: they need not queue with the writers
-            if not rows.alerts.waits(self._channel):
+            if not rows.alerts.due(self._channel, now):
                 return None
         with self._store.write() as rows:
             taken = rows.alerts.claim(self._channel, now, self._turns)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, exists, func, select
+from sqlalchemy import Column, ColumnElement, Connection, exists, func, or_, select
 
 
 def lanes(
@@ -17,6 +17,26 @@ def lanes(
     due = (exists().where(*where, when, lane == found.c.lane) for when in times)
     rows = connection.execute(select(found.c.lane, *due).where(found.c.lane.is_not(None))).all()
     return [[row[0] for row in rows if row[nth]] for nth, _ in enumerate(times, start=1)]
+
+
+def next_lane(
+    connection: Connection,
+    lane: Column[str],
+    where: Sequence[Any],
+    times: Sequence[ColumnElement[bool]],
+    last: str,
+) -> str | None:
+    """The lane whose turn it is after the `last`, of those in which something is due at one of the times. It is
+    looked for no further than to there, however many lanes there are."""
+    for part in ([*where, lane > last], [*where, lane <= last]):
+        found = select(func.min(lane).label("lane")).where(*part).cte("lanes", recursive=True)
+        further = select(func.min(lane)).where(*part, lane > found.c.lane).scalar_subquery()
+        found = found.union_all(select(further).where(found.c.lane.is_not(None)))
+        due = or_(*(exists().where(*where, when, lane == found.c.lane) for when in times))
+        first = connection.execute(select(found.c.lane).where(found.c.lane.is_not(None), due).limit(1)).scalar()
+        if first is not None:
+            return str(first)
+    return None
 
 
 def in_turn(lanes: Iterable[str], last: str) -> list[str]:

@@ -316,7 +316,7 @@ SENT = """INSERT INTO control_delivery (channel, alert_id, state, next_at, attem
     [
         ("outbox", [DELIVERED], lambda engine: Outbox(engine).due(NOW, 10)),
         ("outbox", [DELIVERED, LETTERS_WAIT], lambda engine: Outbox(engine).due(NOW, 10, kind="finding")),
-        ("control_delivery", [SENT], lambda engine: waits(engine, "slack")),
+        ("control_delivery", [SENT], lambda engine: due(engine, "slack")),
     ],
     ids=["findings and dead letters", "findings beside dead letters that wait", "alerts"],
 )
@@ -350,9 +350,9 @@ def test_a_look_at_which_nothing_waits_reads_nothing_that_is_done_with(
     engine.dispose()
 
 
-def waits(engine: Engine, channel: str) -> bool:
+def due(engine: Engine, channel: str) -> bool:
     with reading(engine) as connection:
-        return AlertRows(connection).waits(channel)
+        return AlertRows(connection).due(channel, NOW)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, lit
 
 from guardian.store.control.tables import alert, channel, delivery
 from guardian.store.inserts import insert_new, upsert
-from guardian.store.lanes import in_turn, lanes
+from guardian.store.lanes import next_lane
 
 UNNAMED = ""
 """What alerts wait for until control first says which channels there are."""
@@ -113,13 +113,13 @@ class AlertRows:
         times = delivery.c.next_at <= now, delivery.c.next_at > now + _LONGEST  # each by the index
         for rank in turns.ranks():
             where = delivery.c.channel == name, delivery.c.state == "pending", delivery.c.rank == rank
-            found = lanes(self.connection, delivery.c.lane, where, times)
-            for when, waits in zip(times, found, strict=True):
-                if waits:
-                    lane = in_turn(waits, turns.last.get(rank, ""))[0]
-                    first = _TOLD.where(*where, when, delivery.c.lane == lane).limit(1)
-                    ordered = first.order_by(delivery.c.next_at, delivery.c.alert_id)
-                    return self.connection.execute(ordered).one()
+            lane = next_lane(self.connection, delivery.c.lane, where, times, turns.last.get(rank, ""))
+            for when in times if lane is not None else ():
+                first = _TOLD.where(*where, when, delivery.c.lane == lane).limit(1)
+                ordered = first.order_by(delivery.c.next_at, delivery.c.alert_id)
+                row = self.connection.execute(ordered).one_or_none()
+                if row is not None:
+                    return row
         return None
 
     def recover(self, name: str, before: datetime | None = None) -> int:
@@ -169,13 +169,9 @@ class AlertRows:
         wanted = select(alert.c.case_key).where(alert.c.idempotency_key == idempotency_key)
         return self.connection.execute(wanted).scalar_one_or_none()
 
-    def waits(self, name: str) -> bool:
-        """Whether any waits for this channel that nobody is sending, due or not."""
-        pending = delivery.c.channel == name, delivery.c.state == "pending"
-        # the index's order, or PostgreSQL reads all that were ever sent
-        order = delivery.c.rank, delivery.c.lane, delivery.c.next_at, delivery.c.alert_id
-        query = select(delivery.c.alert_id).where(*pending).order_by(*order).limit(1)
-        return self.connection.execute(query).first() is not None
+    def due(self, name: str, now: datetime) -> bool:
+        """Whether `claim` would find any."""
+        return self._next(name, now, Turns()) is not None
 
     def depth(self, name: str) -> int:
         """How many wait for this channel or are being sent to it."""
