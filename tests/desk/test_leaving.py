@@ -122,3 +122,14 @@ def test_what_was_queued_for_others_before_slack_was_alone_is_not_queued_again(m
     office.clock.pass_(minutes=1)
     restarted(office, webhook)
     assert webhook.told == [("before", "high")]
+
+
+def test_what_waited_for_slack_before_control_named_its_channels_goes_to_its_successor(
+    make_office, slack, a_finding
+) -> None:
+    office, webhook = make_office(), Kept()
+    slack.down = True
+    office.submit(a_finding("first"))
+    restarted(office, slack=True)
+    restarted(office, webhook)
+    assert webhook.told == [("first", "high")]

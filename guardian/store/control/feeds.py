@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, delete, exists, func, or_, select, union
 
+from guardian.store.control.alerts import UNNAMED
 from guardian.store.control.tables import alert, audit, case, change, delivery, followed
 from guardian.store.inserts import upsert
 
@@ -100,7 +101,8 @@ class FeedRows:
         listed = of_case.join(digest, digest.c.key == case.c.folded_into)
         listed = listed.where(digest.c.status.in_(_UNWRITTEN), _after(digest))
         found = union(select(alert.c.id).where(unread), own, listed).subquery()
-        told = exists().where(delivery.c.alert_id == found.c.id)
+        theirs = (delivery.c.channel != UNNAMED) | (delivery.c.state != "moved")  # else it waited for Slack
+        told = exists().where(delivery.c.alert_id == found.c.id, theirs)
         ids = self.connection.execute(select(found.c.id).where(~told).order_by(found.c.id)).scalars().all()
         self.follow(_LEFT, self._alerts_by(None))
         return list(ids)
