@@ -157,3 +157,11 @@ def test_whether_one_is_due_is_seen_without_counting_all_that_wait(store):
         assert outbox.claim(NOW - timedelta(minutes=1)) is None
         taken.append(steps)
     assert taken[1] == taken[2] > 0
+
+
+def test_a_look_while_all_that_waits_is_put_off_waits_for_no_writer(store):
+    outbox = ControlAlertOutbox(store, UNNAMED)
+    _queue(store, "k1")
+    outbox.postponed(outbox.claim(NOW).id, NOW + timedelta(minutes=1), "away")
+    with store.write():
+        assert outbox.claim(NOW) is None
