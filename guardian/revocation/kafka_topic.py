@@ -87,8 +87,10 @@ class TopicReceiver:
         self._separately(entry.tenant_id, partial(self._deliver, entry))
 
     def apart(self, tenant_id: str) -> Receiver:
-        self._left.add(tenant_id)
         return TopicReceiver(self._given, self._pattern, tenant_id)
+
+    def leave(self, tenant_id: str) -> None:
+        self._left.add(tenant_id)
 
     def parts(self) -> Mapping[str, str]:
         if self._only is not None or TENANT not in self._pattern:

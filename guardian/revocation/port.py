@@ -117,7 +117,11 @@ class Separable(Protocol):
     and `deliver` may raise Apart; for a tenant that is left they do nothing."""
 
     def apart(self, tenant_id: str) -> Receiver:
-        """Leave this tenant to the receiver that is returned, which begins with the whole of its list."""
+        """A receiver of this tenant alone."""
+        ...
+
+    def leave(self, tenant_id: str) -> None:
+        """What is this tenant's is brought by that one from now on."""
         ...
 
     def parts(self) -> Mapping[str, str]:

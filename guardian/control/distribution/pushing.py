@@ -34,6 +34,7 @@ _BATCH = 200
 _LATE = timedelta(minutes=5)
 _LOOK_S = 1.0
 _PAUSE = Backoff(1.0, 60.0)
+_LOOK_APART_S = 60.0
 _TRIES = 5
 """So often a flag is sent before it is asked whether the receiver takes another one."""
 _log = logger("control")
@@ -62,8 +63,9 @@ class _Work:
 
 @dataclass(slots=True)
 class _Flags:
-    """How often in a row the next flag has failed, since when, and until when (on the stopwatch) it rests."""
+    """How often in a row the next flag, `seq`, failed, since when, and until when (on the stopwatch) it rests."""
 
+    seq: int | None = None
     failures: int = 0
     since: datetime | None = None
     rest_until: float = 0.0
@@ -82,7 +84,7 @@ class Pusher:
         self._brought: Revision | None = None  # by this step, whose place is kept at its end
         self._flags = _Flags()
         self.apart: list[Pusher] = []
-        self._resumed = False
+        self._looks_apart: float | None = None  # when next, on the stopwatch
 
     def wake(self) -> None:
         """The ledger moved, or it is time to stop."""
@@ -120,7 +122,7 @@ class Pusher:
         self._brought = None
         self._resume()
         work = self._next()
-        if not work.flags:
+        if self._flags.seq != (work.flags[0][0] if work.flags else None):
             self._flags = _Flags()  # another process may have brought what failed here
         elif self._deps.stopwatch() < self._flags.rest_until:
             work = replace(work, flags=())
@@ -183,26 +185,36 @@ class Pusher:
 
     def _leave(self, tenant_id: str) -> None:
         """To a pusher of its own, for good, which begins the tenant's list anew. That is kept before this one's
-        place goes on."""
-        part = self._separate(tenant_id)
+        place goes on, and before the receiver passes the tenant over."""
+        receiver = self._separable()
+        part = receiver.apart(tenant_id)
         with self._deps.store.write() as rows:
             rows.cursors.put(Cursor(part.name, Revision(epoch=0, n=0)))
         self._log.warning("push_apart", tenant_id=tenant_id, left_to=part.shown)
-        self.apart.append(Pusher(self._deps, part))
+        self._go_on_apart(tenant_id, part)
 
     def _resume(self) -> None:
-        """Those that were left before a restart."""
-        if self._resumed or not isinstance(self._receiver, Separable):
+        """Those that were left before a restart, and now and then those that another process left: it may be gone
+        for good."""
+        now = self._deps.stopwatch()
+        if self._looks_apart is not None and now < self._looks_apart:
             return
-        parts = self._receiver.parts()
-        with self._deps.store.read() as rows:
-            left = [tenant_id for name, tenant_id in parts.items() if rows.cursors.get(name) is not None]
-        self.apart += [Pusher(self._deps, self._separate(tenant_id)) for tenant_id in left]
-        self._resumed = True
+        if isinstance(self._receiver, Separable):
+            parts = self._receiver.parts()
+            here = {each._receiver.name for each in self.apart}
+            with self._deps.store.read() as rows:
+                left = [told for name, told in parts.items() if name not in here and rows.cursors.get(name)]
+            for tenant_id in left:
+                self._go_on_apart(tenant_id, self._receiver.apart(tenant_id))
+        self._looks_apart = now + _LOOK_APART_S
 
-    def _separate(self, tenant_id: str) -> Receiver:
+    def _go_on_apart(self, tenant_id: str, part: Receiver) -> None:
+        self.apart.append(Pusher(self._deps, part))
+        self._separable().leave(tenant_id)
+
+    def _separable(self) -> Separable:
         assert isinstance(self._receiver, Separable)  # noqa: S101 - no other raises Apart
-        return self._receiver.apart(tenant_id)
+        return self._receiver
 
     def _set_aside(self, what: str, why: Refused, refused: list[str]) -> None:
         """Said once, and the rest goes on."""
@@ -217,7 +229,7 @@ class Pusher:
                 self._bring(partial(self._receiver.flagged, finding), finding.id, refused)
             except Exception as error:
                 if not self._fails_alone(seq, work.head):
-                    self._flags.failures += 1
+                    self._flags.seq, self._flags.failures = seq, self._flags.failures + 1
                     self._flags.since = self._flags.since or self._deps.clock()
                     pause = _PAUSE.after(self._flags.failures - 1, jitter=random.random())
                     self._flags.rest_until = self._deps.stopwatch() + pause

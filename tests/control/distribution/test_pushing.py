@@ -29,10 +29,11 @@ from guardian.control.distribution.pushing import Pusher
 from guardian.control.lapse import sweep
 from guardian.control.watchers.self_testing import test_the_switch as check_the_switch
 from guardian.domain.backoff import Backoff
-from guardian.errors import BusError
+from guardian.errors import BusError, StoreError
 from guardian.revocation.caep import PUSH, REVOKED, RISK, CaepFace
 from guardian.revocation.kafka_topic import EPOCH, KafkaTopicFace, topic_of
 from guardian.revocation.port import Given
+from guardian.store.control.cursors import CursorRows
 from guardian.store.control.head import begin_epoch
 from guardian.store.control.tables import ledger, live
 from guardian.telemetry import Metrics
@@ -286,6 +287,26 @@ def test_nor_any_other_flag_for_long_and_people_hear_that_it_was_set_aside(
     assert [each for each in push_news(stage) if "refused" in each] == [
         f"{told_as(receiver)} refused {each.id} (failed) for good" for each in (odder, odd)
     ]
+
+
+def test_how_often_another_flag_failed_counts_for_none(stage, receiver, caep, a_finding):
+    drain(caep)
+    for name in ("odd", "f1", "f2"):
+        stage.submit(a_finding(name))
+    receiver.fails_on.add("odd")
+    for _ in range(4):
+        drain(caep)
+        stage.clock.pass_(minutes=1)
+    place = f"{caep._receiver.name}#findings"
+    with stage.deps.store.write() as rows:  # as another process does, which set it aside
+        at = rows.cursors.get(place)
+        rows.cursors.put(replace(at, revision=at.revision.model_copy(update={"n": at.revision.n + 1})))
+    receiver.fails_on = {"f1"}
+    drain(caep)
+    receiver.fails_on.clear()
+    stage.clock.pass_(minutes=1)
+    drain(caep)
+    assert sessions(receiver) == ["f1", "f2"]
 
 
 def test_where_it_fails_on_all_flags_it_is_away_and_none_is_set_aside(stage, receiver, caep, a_finding):
@@ -843,6 +864,44 @@ def test_a_tenant_of_whom_only_the_past_tells_may_lack_its_topic_too(stage, lack
     drain(pusher)
     assert set(live_of(records(broker, "rev.acme"))) == {("acme", "session", "a1")}
     assert [each._receiver.reach for each in pusher.apart] == [{"new"}]
+
+
+def test_where_it_cannot_be_kept_that_a_tenant_is_left_none_of_its_entries_is_passed_over(
+    stage, lacking, monkeypatch
+):
+    make, broker, missing = lacking
+    pusher = make()
+    drain(pusher)
+    revoke(stage, "new", "n1")
+    with monkeypatch.context() as patched:
+
+        def broken(rows, at):
+            raise StoreError("the database is locked")
+
+        patched.setattr(CursorRows, "put", broken)
+        with pytest.raises(StoreError):
+            pusher.step()
+    drain(pusher)
+    missing.clear()
+    [apart] = pusher.apart
+    drain(apart)
+    assert set(live_of(records(broker, "rev.new"))) == {("new", "session", "n1")}
+
+
+def test_what_another_process_left_is_taken_up_should_that_be_gone(stage, lacking):
+    make, broker, missing = lacking
+    gone, stays = make(), make()
+    drain(stays)
+    revoke(stage, "new", "n1")
+    drain(gone)
+    missing.clear()
+    drain(stays)
+    assert stays.apart == []
+    stays._looks_apart = 0.0
+    drain(stays)
+    [apart] = stays.apart
+    drain(apart)
+    assert set(live_of(records(broker, "rev.new"))) == {("new", "session", "n1")}
 
 
 def test_the_one_that_waits_for_its_topic_runs_beside_the_others(stage, lacking, monkeypatch):
