@@ -40,18 +40,20 @@ class Trust:
         with self._lock:
             if (stamp := self._stamped()) != self._stamp:
                 try:
-                    self._context, self._stamp = self._made(), stamp
+                    self._context, self._stamp = self._made(renewed=True), stamp
                 except (OSError, ConfigurationError) as error:
                     if stamp != self._told:
                         _log.error("tls_files_not_read", files=self._files(), error=str(error)[:300])
                 self._told = stamp
             return self._context
 
-    def _made(self) -> ssl.SSLContext:
+    def _made(self, *, renewed: bool = False) -> ssl.SSLContext:
         if self._ca is not None:
             context = ssl.create_default_context(cafile=self._ca)
         else:
             context = (self._without or httpx.create_ssl_context)()
+            if renewed and (file := os.environ.get("SSL_CERT_FILE")):
+                context.load_verify_locations(file)  # OpenSSL by itself passes over one that it cannot read
         context.set_alpn_protocols(["http/1.1"])
         if self._shown is not None:
             certificate, key = self._shown

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.calls import ControlCalls
 from guardian.wire.deadline import BoundedClient
+from guardian.wire.trust import Trust
 
 
 @pytest.fixture
@@ -115,3 +116,19 @@ def test_a_client_certificate_that_cannot_be_read_is_told_at_once(tmp_path) -> N
             ConfigurationError, match=r"control\.client_certificate: .*client\.pem and .*\.key are"
         ):
             ControlCalls("https://localhost:1", lambda: "t", certificate=(certificate, told))
+
+
+def test_those_of_the_system_of_before_are_believed_while_their_file_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (certified(tmp_path, name)[0].read_bytes() for name in ("one", "other"))
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(one)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    trust = Trust(without=ssl.create_default_context)
+    bundle.unlink()
+    assert trust.context() is trust.first
+    bundle.write_bytes(one[:100])
+    assert trust.context() is trust.first
+    bundle.write_bytes(one + other)
+    assert trust.context().cert_store_stats()["x509"] == 2
