@@ -1,6 +1,7 @@
 """How a request comes, whichever application on the socket it is for: with one length, and to its end in time.
 
-Nobody reads the body of a GET, and the connection of one that announces a body ends with its answer.
+Nobody reads the body of a GET, nor of a check, which a proxy may send with its client's method. The connection of
+one that announces a body ends with its answer.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from guardian.control.problems import Refusal
 
 BODY_S = 30.0
 _CLOSE = {"Connection": "close"}
+_CHECKS = "/v1/check/"
 
 
 def _parting(send: Send) -> Send:
@@ -42,7 +44,8 @@ class Framed:
             refusal = Refusal(400, "send Content-Length or Transfer-Encoding, not both", headers=_CLOSE)
             await refusal.response("")(scope, receive, send)
             return
-        if scope["method"] in ("GET", "HEAD") and (coded or length.strip("0")):
+        unread = scope["method"] in ("GET", "HEAD") or scope["path"].startswith(_CHECKS)
+        if unread and (coded or length.strip("0")):
             send = _parting(send)  # a proxy that asks by itself may announce a body that it does not send
         try:
             await self._app(scope, self._timely(receive), send)

@@ -79,11 +79,13 @@ def test_nor_is_who_goes_on_with_a_body_that_was_refused(stage):
 
 
 @pytest.mark.parametrize("announced", ["Content-Length: 39", "Transfer-Encoding: chunked"])
-@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("HEAD", 405)])
-def test_what_follows_a_question_is_never_taken_for_the_body_that_it_announced(stage, method, status, announced):
+@pytest.mark.parametrize(
+    ("asked", "status"), [("GET /healthz", 200), ("HEAD /healthz", 405), ("POST /v1/check/tools/call", 401)]
+)
+def test_what_follows_a_question_is_never_taken_for_the_body_that_it_announced(stage, asked, status, announced):
     """As a proxy's that hands on its client's length, and no body."""
     with served(stage) as call:
-        told = heard(call(f"{method} /healthz HTTP/1.1\r\nHost: guardian\r\n{announced}\r\n\r\n".encode()))
+        told = heard(call(f"{asked} HTTP/1.1\r\nHost: guardian\r\n{announced}\r\n\r\n".encode()))
         assert told.startswith(f"HTTP/1.1 {status} ".encode())
         assert b"\r\nconnection: close\r\n" in told
         caller = call(HEALTH.replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n"))
