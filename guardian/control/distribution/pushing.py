@@ -83,6 +83,7 @@ class Pusher:
         self._begun: _Begin | None = None
         self._brought: Revision | None = None  # by this step, whose place is kept at its end
         self._flags = _Flags()
+        self._fails_since: datetime | None = None  # without a step in between that did not
         self.apart: list[Pusher] = []
         self._looks_apart: float | None = None  # when next, on the stopwatch
 
@@ -100,9 +101,9 @@ class Pusher:
             try:
                 while self.step() and not stop.is_set():
                     pass
-                failures = 0
+                failures, self._fails_since = 0, None
             except Exception as error:  # a receiver may fail in any way; the place in the ledger stays
-                failures += 1
+                failures, self._fails_since = failures + 1, self._fails_since or self._deps.clock()
                 self._failed(error, failures)
             for each in self.apart[len(threads) :]:
                 threads.append(threading.Thread(target=each.run, args=(stop,), name="guardian-push", daemon=True))
@@ -327,14 +328,15 @@ class Pusher:
             self._log.error("push_failed", error=str(trouble)[:300])
 
     def _waits_since(self) -> datetime | None:
-        """When the first entry was made that this receiver does not have; or since when it takes no flag."""
+        """When the first entry was made that this receiver does not have; or since when it takes no flag, or not
+        the list of an epoch that has no entry yet."""
         with self._deps.store.read() as rows:
             known, head = rows.cursors.get(self._receiver.name), rows.head().revision
-            held = Revision(epoch=head.epoch, n=0)
+            held, fails = Revision(epoch=head.epoch, n=0), self._fails_since
             if known is not None and known.revision.epoch == head.epoch:
-                held = max(known.revision, self._brought or known.revision)
+                held, fails = max(known.revision, self._brought or known.revision), None
             missing = rows.ledger.since(held, self._receiver.reach, 1)
-        waits = (missing[0].at if missing else None, self._flags.since)
+        waits = (missing[0].at if missing else None, self._flags.since, fails)
         return min((each for each in waits if each is not None), default=None)
 
     def _lag(self, since: datetime | None) -> float:

@@ -904,6 +904,39 @@ def test_what_another_process_left_is_taken_up_should_that_be_gone(stage, lackin
     assert set(live_of(records(broker, "rev.new"))) == {("new", "session", "n1")}
 
 
+def test_people_hear_of_it_too_where_the_list_is_of_an_older_epoch(stage, lacking, monkeypatch):
+    monkeypatch.setattr(pushing, "_PAUSE", Backoff(0.05, 0.05))
+    make, _, missing = lacking
+    revoke(stage, "new", "n1")
+    with stage.deps.store.write() as rows:
+        begin_epoch(rows.connection, 2, 100, stage.clock())
+    pusher, stop = make(), threading.Event()
+    drain(pusher)
+    [apart] = pusher.apart
+    running = threading.Thread(target=apart.run, args=(stop,))
+    running.start()
+    until(lambda: apart._fails_since is not None)
+    assert push_news(stage) == []
+    stage.clock.pass_(minutes=6)
+    until(lambda: push_news(stage))
+    assert lag_of_part(stage, apart) == 360
+    missing.clear()
+    until(lambda: apart._fails_since is None)
+    assert lag_of_part(stage, apart) == 0
+    stop.set()
+    apart.wake()
+    running.join(30)
+    [news] = push_news(stage)
+    assert news.startswith("kafka_topic: topic rev.new has taken nothing since ")
+
+
+def lag_of_part(stage, pusher):
+    pusher.measure()
+    return stage.deps.metrics.value(
+        "guardian_push_lag_seconds", face="kafka_topic", receiver=pusher._receiver.name
+    )
+
+
 def test_the_one_that_waits_for_its_topic_runs_beside_the_others(stage, lacking, monkeypatch):
     monkeypatch.setattr(pushing, "_PAUSE", Backoff(0.05, 0.05))
     make, broker, missing = lacking
