@@ -1,7 +1,9 @@
 """What TLS believes, and the certificate that it shows: files of both are renewed while we run."""
 
+import math
 import os
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -11,6 +13,7 @@ import httpx
 from guardian.errors import ConfigurationError
 from guardian.telemetry import logger
 
+_AGAIN_S = 1.0
 _log = logger("wire")
 
 Shown = tuple[Path, Path]
@@ -30,18 +33,26 @@ class Trust:
         *,
         ca: str | Path | None = None,
         without: Callable[[], ssl.SSLContext] | None = None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shown, self._ca, self._without, self._lock = shown, ca, without, Lock()
+        self._timer, self._failed_at = timer, -math.inf
         self._stamp = self._told = self._stamped()
         self.first = self._context = self._made()
 
     def context(self) -> ssl.SSLContext:
-        """Another one when the files changed; that of before while they do not fit, as amid a renewal."""
+        """Another one when the files changed; that of before while they do not fit, as amid a renewal.
+
+        Files that do not fit are read again when they change, else once a second: it takes long, and each
+        connection asks.
+        """
         with self._lock:
-            if (stamp := self._stamped()) != self._stamp:
+            rests = (stamp := self._stamped()) == self._told and self._timer() - self._failed_at < _AGAIN_S
+            if stamp != self._stamp and not rests:
                 try:
                     self._context, self._stamp = self._made(renewed=True), stamp
                 except (OSError, ConfigurationError) as error:
+                    self._failed_at = self._timer()
                     if stamp != self._told:
                         _log.error("tls_files_not_read", files=self._files(), error=str(error)[:300])
                 self._told = stamp

@@ -132,3 +132,27 @@ def test_those_of_the_system_of_before_are_believed_while_their_file_cannot_be_r
     assert trust.context() is trust.first
     bundle.write_bytes(one + other)
     assert trust.context().cert_store_stats()["x509"] == 2
+
+
+def test_files_that_cannot_be_used_are_not_read_for_every_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, now, made = tmp_path / "bundle.pem", [0.0], list[float]()
+    bundle.write_bytes(certified(tmp_path, "one")[0].read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+
+    def make() -> ssl.SSLContext:
+        made.append(now[0])
+        if 0 < len(made) - 1 < 4:
+            raise OSError("too many open files")
+        return ssl.create_default_context()
+
+    trust = Trust(without=make, timer=lambda: now[0])
+    bundle.write_bytes(certified(tmp_path, "other")[0].read_bytes())
+    for now[0] in (10.0, 10.1, 10.9, 11.0, 11.1):
+        assert trust.context() is trust.first
+    bundle.write_bytes(bundle.read_bytes() * 2)
+    assert trust.context() is trust.first
+    now[0] = 12.5
+    assert trust.context() is not trust.first
+    assert made == [0.0, 10.0, 11.0, 11.1, 12.5]
