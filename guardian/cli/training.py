@@ -95,7 +95,8 @@ def train(
             stopped = isinstance(error, KeyboardInterrupt)
             if stopped:
                 typer.echo(f"{output}: not finished; the same command with --resume goes on", err=True)
-            if not (goes_on_with(work, given, stopped=stopped) if given else there):
+            reads = goes_on_with(work, given, stopped=stopped) if given else there
+            if not (reads or (there and begun(work, resume=False))):
                 shutil.rmtree(logs, ignore_errors=True)  # in clear, and nothing goes on with it
             raise
         for left in work.glob("logs-*"):

@@ -224,6 +224,8 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
     lines = list(log_lines(Scenario(seed=3, sessions=2).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"\n".join(lines[:-1]) + b"\n")
+    sets, session = tmp_path / "sets.jsonl", {"dataset": "d", "purpose": "read a", "actions": []}
+    sets.write_text(json.dumps({**session, "session_id": "s"}))
     went_on = []
 
     def fit(given: list[Path], out: Path, *, resume: bool, **_: object) -> None:
@@ -235,7 +237,7 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
     monkeypatch.setattr("guardian.training.recipe.train", fit)
 
     def train_(*more: str, of: Path = log) -> tuple[int, str]:
-        done = CliRunner().invoke(app, ["train", str(of), "-o", str(tmp_path / "made"), *more])
+        done = CliRunner().invoke(app, ["train", str(of), str(sets), "-o", str(tmp_path / "made"), *more])
         return done.exit_code, done.stderr + str(done.exception)
 
     assert train_()[0] == 130
@@ -248,6 +250,12 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
     code, said = train_("--resume", of=shutil.copy(log, tmp_path / "another.jsonl"))
     assert (code, "had other files; repeat its command" in said) == (1, True)
     assert list((tmp_path / "made" / ".work").glob("logs-*/*")) == [copied], "of the one that was refused none"
+    told = sets.read_text()
+    sets.write_text(told.replace("read a", "read b"))
+    code, said = train_("--resume")
+    assert (code, "had other files; repeat its command" in said) == (1, True)
+    assert copied.exists(), "the training that was interrupted reads it, once the other file is as it was"
+    sets.write_text(told)
     code, said = train_("--resume")
     assert (code, "as they and their labels were when it began" in said) == (130, True)
     assert went_on == [False, True]
