@@ -116,16 +116,18 @@ def _told_by(model: onnx.ModelProto) -> dict[str, Any]:
     into which queries are turned. Raises ValueError where the graph does not tell."""
     nodes = model.graph.node
     stored = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    stored |= {n.output[0]: numpy_helper.to_array(n.attribute[0].t) for n in nodes if n.op_type == "Constant"}
+    constants = [(n.output[0], a) for n in nodes if n.op_type == "Constant" for a in n.attribute]
+    stored |= {name: numpy_helper.to_array(a.t) for name, a in constants if a.name == "value"}
     queries = {n.output[0] for n in nodes if n.op_type == "Add" and _QUERY in n.input}
     shape = next((n.input[1] for n in nodes if n.op_type == "Reshape" and n.input[0] in queries), "")
     last = next((n.input[-1] for n in nodes if n.op_type == "Concat" and n.output[0] == shape), shape)
-    if last not in stored:
+    head = int(stored[last].flat[-1]) if last in stored else 0
+    if head < 1:  # -1 stands for what is left
         raise ValueError("neither a config.json nor the graph tells the attention heads")
     return {
         "model_type": "bert",
         "hidden_act": "gelu" if any(n.op_type in ("Erf", "Gelu") for n in nodes) else "another activation",
-        "num_attention_heads": stored[_QUERY].size // int(stored[last].flat[-1]),
+        "num_attention_heads": stored[_QUERY].size // head,
     }
 
 

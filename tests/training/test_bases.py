@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from later import Later
 
@@ -148,6 +149,33 @@ def test_what_does_not_fit_is_refused(case: str, plain: Path, wheel: Path, tmp_p
         ModelError, match=r"neither|one is needed|no int8 graph|vocabulary|config\.json|electra|activation"
     ):
         bases.pair_base(given, text, tmp_path / "base")
+
+
+@pytest.mark.parametrize(("last", "heads"), [(32, 2), (-1, None), (0, None)])
+def test_a_graph_tells_the_heads_by_numbers_and_not_by_what_is_left(last: int, heads: int | None) -> None:
+    query = "encoder.layer.0.attention.self.query.bias"
+    node = onnx.helper.make_node
+    given = onnx.helper.make_graph(
+        [
+            node("Constant", [], ["several"], value_ints=[1, 2]),
+            node("Add", [query, "product"], ["turned"]),
+            node("Reshape", ["turned", "shape"], ["split"]),
+            node("Erf", ["split"], ["end"]),
+        ],
+        "g",
+        [],
+        [],
+        [
+            onnx.numpy_helper.from_array(np.zeros(WIDTH, np.float32), query),
+            onnx.numpy_helper.from_array(np.array([0, 0, 2, last]), "shape"),
+        ],
+    )
+    model = onnx.helper.make_model(given)
+    if heads is None:
+        with pytest.raises(ValueError, match="tells the attention heads"):
+            bases._told_by(model)
+    else:
+        assert bases._told_by(model)["num_attention_heads"] == heads
 
 
 def test_only_the_upper_layers_learn(plain: Path) -> None:
