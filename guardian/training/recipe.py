@@ -6,8 +6,8 @@
    weights before and after gives out-of-fold logits.
 4. The fusion is fitted on those (fusing.py).
 5. The pair encoder is the mean of their weights: between them, they have seen everything.
-6. Graphs, tokenizer, fusion, parity samples and card are made in the working folder and moved to `out` when they
-   are whole; the manifest comes last.
+6. Graphs, tokenizer, fusion, parity samples, card and manifest are made in the working folder and moved to `out`
+   when they are whole; the manifest comes last.
 """
 
 import hashlib
@@ -159,8 +159,8 @@ def train(
         "tools": tools, "metrics": {"held_out": held_out(rows)},
     }  # fmt: skip
     (made / CARD).write_text(card(about), "utf-8")
+    write_manifest(made, **about)
     publish(made, out)
-    write_manifest(out, **about)
     run.note(finished=True)
 
 

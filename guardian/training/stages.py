@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from guardian.disk import write_atomically
 from guardian.embedding.artefact import FOLDS as HELD_OUT
-from guardian.embedding.artefact import digest
+from guardian.embedding.artefact import MANIFEST, digest
 from guardian.embedding.sentence_transformers import REFERENCE, SentenceTransformer, new_pair_model
 from guardian.errors import ModelError
 from guardian.training.apis import operations
@@ -133,13 +133,14 @@ def clear(work: Path, files: Sequence[Path]) -> None:
 
 
 def publish(made: Path, out: Path) -> None:
-    """Move what lies in `made` to its place in `out`, instead of what an earlier training left there."""
+    """Move what lies in `made` to its place in `out`, instead of what an earlier training left there; the manifest
+    last."""
     for folder in (HELD_OUT, HELD_OUT.with_name(REFERENCE)):
         shutil.rmtree(out / folder, ignore_errors=True)
         (made / folder).rename(out / folder)
-    for file in made.iterdir():
-        if file.is_file():
-            file.replace(out / file.name)
+    files = [path for path in made.iterdir() if path.is_file()]
+    for file in sorted(files, key=lambda file: file.name == MANIFEST):
+        file.replace(out / file.name)
     shutil.rmtree(made)
 
 

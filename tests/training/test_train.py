@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,15 +204,19 @@ def test_a_model_in_use_stays_whole_until_the_one_that_is_trained_in_its_folder_
     version = write_manifest(out)
     options = {"seed": 5, "steps": 2, "progress": lambda *_: None, "base": base, "recipe": small(repeats=0)}
 
-    def full(*_: object) -> None:
+    def full(*_: object) -> Any:
         raise OSError("disk full")
 
-    with monkeypatch.context() as disk:
-        disk.setattr("guardian.training.recipe.export_text", full)
-        with pytest.raises(OSError, match="disk full"):
-            training.train(files, out, resume=False, **options)
-    assert open_artefact(out).version == version
-    assert all(path.exists() for path in left)
+    def full_at_the_end(folder: Path, **about: Any) -> str:
+        return write_manifest(folder, **about) if "metrics" not in about else full()
+
+    for step, fails in (("export_text", full), ("write_manifest", full_at_the_end)):
+        with monkeypatch.context() as disk:
+            disk.setattr(f"guardian.training.recipe.{step}", fails)
+            with pytest.raises(OSError, match="disk full"):
+                training.train(files, out, resume=fails is not full, **options)
+        assert open_artefact(out).version == version
+        assert all(path.exists() for path in left)
     training.train(files, out, resume=True, **options)
     assert open_artefact(out).version != version
     assert not any(path.exists() for path in (*left, out / ".work" / "made"))
