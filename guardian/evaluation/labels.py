@@ -3,9 +3,9 @@
 The label is `drift` (or `confirmed`, or nothing), `benign` (or `false_positive`), or `rule`: confirmed for a
 broken rule alone, so the session is not honest, and nobody said that the act left its purpose. With an index, from
 0, it speaks of one action, as the monitor counts them. A session's own name may hold slashes and end in a number:
-which of the two is meant is settled by the sessions that there are; where both are there nobody knows, and nothing
-is learnt of either. A name with a space in it needs its label; one
-in which something hides is written as a JSON string. Blank lines and lines that begin with # are passed over.
+which of the two is meant is settled by the sessions that there are; where both are there nobody knows: what
+was confirmed leaves both out, what was dismissed counts for neither. A name with a space in it needs its label;
+one in which something hides is written as a JSON string. Blank lines and lines that begin with # are passed over.
 """
 
 import json
@@ -205,7 +205,8 @@ def tell_unmet(labels: Labels, sessions: Collection[SessionKey]) -> None:
             "labels_mean_two",
             labels=len(either),
             first=", ".join(sorted(either)[:_NAMED_MOST]),
-            effect="a session's name or an act of another's: nothing is learnt of either",
+            effect="a session's name or an act of another's: what they confirm leaves both out, what they dismiss"
+            " counts for neither",
         )
     if unmet := labels.unmet(sessions):
         tell = _log.error if len(unmet) == len(labels.words) else _log.warning
