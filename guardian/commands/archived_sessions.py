@@ -55,8 +55,8 @@ class _Call(NamedTuple):
 @dataclass(slots=True)
 class LeftOut:
     """How many sessions of archives were left out: flagged or revoked ones that nobody judged, those beyond
-    `PER_PURPOSE`.
-    And how many acts, of logs too, were confirmed for a broken rule alone: of those nothing is known."""
+    `PER_PURPOSE`. And how many acts, of logs too, were confirmed for a broken rule alone: of those nothing is
+    known."""
 
     unjudged: int = 0
     beyond: int = 0

@@ -42,8 +42,7 @@ LESS_THAN_THE_LOG = (
     "Logs, archives: only purposes, tools and arguments are judged here, each session by itself. Denied calls"
     " count as allowed; data classes, records, resources, envelopes, parents and siblings are not seen. The"
     " promise is of the whole monitor, so false alarms come out too few, and drift that shows there alone counts"
-    " as missed."
-    " `guardian replay LOG` judges all of it."
+    " as missed. `guardian replay LOG` judges all of it."
 )
 
 BY_FEEDBACK = (
