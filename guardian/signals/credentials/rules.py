@@ -89,27 +89,26 @@ _RUN_BEHIND = 200
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 
-
-def _is_no_path(text: str) -> bool:
-    return max(map(len, text.split("/"))) >= _LEAST_PIECE
-
-
-_LEAST_PIECE = 16
-_AWS_SIGNS = r"[\s\"'\\=:,>]{1,8}"
+_AWS_SIGNS = r"(?:[\s\"'`\\=:,>|*\])]|(?<=\\)[nrt]){1,24}+"
+_AWS_BEFORE = rf"\w{{0,20}}+{_AWS_SIGNS}(?:(?i:value){_AWS_SIGNS})?"
+_AWS_MIXED = r"(?=[^a-z]{0,39}[a-z])(?=[^A-Z]{0,39}[A-Z])"
+_AWS_NO_PATH = r"(?=[^0-9]{0,39}[0-9])(?=[0-9A-Za-z/+]{0,24}?[0-9A-Za-z+]{16})"
+_AWS_KEY = r"[0-9A-Za-z/+]{40})(?![\w/+=~-]|\.\w)"
 _AWS_SECRETS = (
-    r"(?:(?i:aws).{0,20}?(?i:secret|key|pwd|pw|pass|token)\w{0,20}|(?i:secret_?access_?key))"
-    + _AWS_SIGNS
-    + r"((?=[^a-z]{0,39}[a-z])(?=[^A-Z]{0,39}[A-Z])(?=[^0-9]{0,39}[0-9])[0-9A-Za-z/+]{40})(?![\w/+=~-]|\.\w)",
-    rf"(?i:aws.{{0,20}}?token|session_?token){_AWS_SIGNS}(?!eyJ)([0-9A-Za-z/+]{{100,}}+=*)",
+    rf"(?i:aws.{{0,20}}?)?(?i:secret[_ -]?(?:access[_ -]?)?key){_AWS_BEFORE}({_AWS_MIXED}{_AWS_KEY}",
+    rf"(?i:aws).{{0,20}}?(?i:secret|key|pwd|pw|pass|token)(?:{_AWS_BEFORE}|.{{0,20}}?[\"'])"
+    + f"({_AWS_MIXED}{_AWS_NO_PATH}{_AWS_KEY}",
+    rf"(?i:aws.{{0,20}}?token|session_?token){_AWS_BEFORE}(?!eyJ)([0-9A-Za-z/+]{{100,}}+=*)",
 )
-"""A secret access key or a session token, in quotes or without; a commit, as long as a key, has no capital."""
+"""A secret access key or a session token, in quotes or without. A commit, as long as a key, has no capital; behind
+other names than a secret key's own it is no path either, which slashes cut into short pieces."""
 
 NAMED = "named_secret"
 """The kind for which only a name or the place speaks."""
 
 _RULES: dict[_Rule, tuple[str, ...]] = {
     _of(AWSKeyDetector, "aws_key"): ("AKIA", "ASIA", "ABIA", "ACCA", "A3T"),
-    _of(AWSKeyDetector, "aws_key", *_AWS_SECRETS, reach=16_384, tail=_NO_TAIL, confirmed=_is_no_path): (
+    _Rule("aws_key", tuple(map(re.compile, _AWS_SECRETS)), reach=16_384, tail=_NO_TAIL): (
         *("aws", "AWS", "Aws", "secret_access_key", "secretAccessKey", "SecretAccessKey", "SECRET_ACCESS_KEY"),
         *("session_token", "sessionToken", "SessionToken", "SESSION_TOKEN"),
     ),

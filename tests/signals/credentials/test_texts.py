@@ -13,6 +13,8 @@ from guardian.signals.credentials.said_secrets import said_secrets, says_secret
 from guardian.signals.credentials.scanner import CredentialScanner
 
 KEY = "wJalrXUtnFEMI/K7MDENGbPxRfiCYzRTq1mHk2Lp"
+SLASHED = "wJalrXUtnFEM/K7MDENGbPxRfiCY/zRTq1mHk2Lp"
+"""One in a hundred keys has no sixteen characters without a slash."""
 SESSION = "IQoJb3JpZ2luX2VjEJr" + "aB3xYz9Qw7LmN0pRsT/" * 12 + "=="
 FILE = f"[default]\naws_access_key_id = AKIAIOSFODNN7ABCDEFG\naws_secret_access_key = {KEY}\nregion = eu\n"
 
@@ -35,6 +37,13 @@ def scanner() -> CredentialScanner:
         json.dumps(json.dumps({"secretAccessKey": KEY})),
         f"<SecretAccessKey>{KEY}</SecretAccessKey><SessionToken>{SESSION}</SessionToken>",
         f'secret_access_key = "{KEY}"',
+        f"aws_secret_access_key = {SLASHED}",
+        f"aws_secret_access_key             = {KEY}",
+        f"- name: AWS_SECRET_ACCESS_KEY\n          value: {KEY}\n",
+        json.dumps(f"- name: AWS_SECRET_ACCESS_KEY\n          value: {KEY}\n"),
+        json.dumps(f'os.environ["AWS_SECRET_ACCESS_KEY"] = "{KEY}"'),
+        f"`AWS_SECRET_ACCESS_KEY`: `{KEY}`",
+        f"| AWS_SECRET_ACCESS_KEY | {KEY} |",
         f"aws_session_token={SESSION}\n",
         f"AWS_SESSION_TOKEN='{SESSION}'",
     ],
@@ -46,6 +55,7 @@ def test_an_aws_secret_is_taken_out_whatever_stands_around_it(
     assert set(hits) == {CredentialHit("aws_key", "arguments.body")}
     body = clean.action.arguments["body"]
     assert KEY not in body
+    assert SLASHED not in body
     assert SESSION[:30] not in body
     assert "[redacted:aws_key]" in body
 
@@ -58,6 +68,7 @@ def test_an_aws_secret_is_taken_out_whatever_stands_around_it(
         "aws_secret_access_key = ${AWS_SECRET_ACCESS_KEY}",
         f"aws_s3_key = {'Uploads/2026/Invoices/AcmeCorporationQ3x'}.pdf",
         f"aws_s3_key_prefix = {'Uploads/2026/Invoices/AcmeCorp/Quarter3x'}",
+        f"aws_s3_key_prefix = '{'Uploads/2026/Invoices/AcmeCorp/Quarter3x'}'",
         "aws ssm get-parameter --name /prod/db/key",
     ],
 )
