@@ -37,7 +37,7 @@ _PLACEHOLDER = re.compile(
     r"|(?:none|null|nil|true|false|redacted|masked|hidden|placeholder|example|changeme|change_me|secret|password"
     r"|n/?a|undefined|tbd|dummy|test)\s*$"
     r"|(?:vault|op|env|ref|secret|secrets|keyring|kms|ssm|arn|sops|file)[:/](?:[^\s/:]*+[/:]\S*+|[a-z_.-]*+)\s*$"
-    r"|projects/[^/\s]+/secrets/\S*+\s*$)",
+    r"|projects/[^/\s]+/secrets/\S*+\s*$|(?-i:env:[A-Z][A-Z0-9_]*+)\s*$)",
     re.IGNORECASE,
 )
 """The whole of it: what only begins like a stand-in is none."""

@@ -449,6 +449,7 @@ def test_what_is_told_beside_a_secret_stays(
         "your password here",
         "my_password",
         "env:DB_PASSWORD",
+        "env:DB2_PASSWORD",
         "op://prod/db/password2",
         "file:/run/secrets/db2",
         "${{ secrets.DB2 }}",

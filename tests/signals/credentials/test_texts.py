@@ -147,6 +147,18 @@ def test_a_key_in_hex_is_made_by_a_machine(scanner: CredentialScanner, event: An
         "key=password=«hunter2xyz»",
         "İPASSWORD=«hunter2xyz»",
         "service_role_key: «" + MADE + "»",
+        '{"password": "«Tr0ub4dor&3(x)$y,z»", "n": 1}',
+        '{"password": "«hunter2 \\"xyz\\" abc»"}',
+        json.dumps({"params": '{"password": "«Tr0ub4dor&3 (x)»"}'}, ensure_ascii=False),
+        "deploy --password '«hunter2 xyz»' --wait",
+        "DB_PASSWORD=«Tr0ub4dor$3&x)y»",
+        "password=«hunter2xyz»&next=v2",
+        "password=«hunter2xyz»,user=ann2",
+        'password="" passwd=«hunter2xyz»',
+        "curl -sSu admin:«hunterxyz» https://x.example/",
+        "curl -U 'admin:«hun$ter\"x»' https://x.example/",
+        "curl https://x.example/ \\\n  -u admin:«123456»",
+        "curl https://x.example/\n  -u admin:«hunterxyz»",
     ],
 )
 def test_what_a_text_calls_a_secret_is_taken_out(scanner: CredentialScanner, event: Any, text: str) -> None:
@@ -169,6 +181,11 @@ def test_what_a_text_calls_a_secret_is_taken_out(scanner: CredentialScanner, eve
         "basic information, Basic Authentication: Basic YWRtaW5odW50ZXIy",
         "docker run -u 1000:1000 x && docker run --user app:staff2 x && sort -u key:value2",
         "curl -u 1000:1000 -u $USER:$PASSWORD2 -u admin",
+        "docker run --user app:staff x && curl https://x.example/ && docker run -u app:staff2 x",
+        "curl https://x.example/\nkubectl -u ann:staff",
+        "user.password = request.body.password2; api_key=settings.API_KEY_V2_PRODUCTION",
+        "if password==confirm2: api_key = var.the_key_of_2026_in_full",
+        '{"password":"",pin2026:1} --password "$DB2_PASSWORD" --password "$(pass show db2)"',
         "the token: next_page_token=Zq81kfLw02mPq7YtRr4e",
     ],
 )
@@ -194,9 +211,22 @@ def test_what_has_a_shape_is_known_by_it(scanner: CredentialScanner, event: Any,
     assert len(hits) == 1
 
 
-@pytest.mark.parametrize("piece", ["password=", "--password ", "curl -u ", "token=a1(", "pwd:'\"", "-u a:", "my-"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "password=",
+        "--password ",
+        "curl -u ",
+        "token=a1(",
+        "pwd:'\"",
+        "-u a:",
+        "my-",
+        "curl\n -u 'a:\"b",
+        "password=a$&((",
+    ],
+)
 def test_names_without_end_are_read_once(piece: str) -> None:
-    text = piece * (400_000 // len(piece))
+    text = piece * (400_000 // len(piece)) + "("
     began = time.process_time()
     list(said_secrets(text))
     says_secret(text)
