@@ -1,6 +1,7 @@
 """Work that is split among the sessions of one task is one chain; other tasks and other tenants are not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,6 +126,19 @@ def test_what_a_root_read_before_it_delegated_reaches_a_childs_child(new_world: 
     for n in (1, 2):
         world.feed(call(n, SEND, task_id=None, parent_session_id=f"s{n - 1}"))
         assert "payroll.read of another session of the task" in chain(world).reason
+
+
+def test_what_a_root_read_while_nobody_had_told_it_that_it_delegates_is_told_by_its_child(
+    new_world: Any, call: Any
+) -> None:
+    world, ticket = new_world(), {"tool": "tickets.create", "arguments": {}}
+    world.feed(call(0, ticket, task_id=None), call(1, ticket, task_id=None, parent_session_id="s0"))
+    told = world.memory.task_reads
+    world.feed(call(2, READ, task_id=None, session_id="s0"))
+    world.memory = replace(world.memory, task_reads=told)  # its partition was judged elsewhere, a moment before
+    world.feed(call(3, ticket, task_id=None, session_id="s1", parent_session_id="s0"))
+    world.feed(call(4, SEND, task_id=None, parent_session_id="s1"))
+    assert "payroll.read of another session of the task" in chain(world).reason
 
 
 def test_a_root_that_names_a_parent_nobody_saw_still_belongs_to_its_children(new_world: Any, call: Any) -> None:
