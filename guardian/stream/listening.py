@@ -3,12 +3,17 @@
 import errno
 import hmac
 import socket
+import sys
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 from guardian.errors import ConfigurationError, PlaceAway
+from guardian.stream.settle import sketch
+from guardian.telemetry import logger
+
+_log = logger("pages")
 
 _PATIENCE_S = 30.0
 _MOST_AT_ONCE = 128
@@ -74,6 +79,12 @@ class _Server(ThreadingHTTPServer):
         with self._lock:
             self._open.pop(request, None)
         super().shutdown_request(request)
+
+    def handle_error(self, *_: Any) -> None:
+        """That a peer is gone is told nobody: whoever connects could fill the log."""
+        error = sys.exception()
+        if isinstance(error, Exception) and not isinstance(error, OSError):
+            _log.error("a page failed", **sketch(error))
 
 
 class Listener:

@@ -141,7 +141,7 @@ def test_it_listens_on_an_address_of_ipv6() -> None:
         face.server.close()
 
 
-def test_of_very_many_connections_the_oldest_makes_room(monkeypatch) -> None:
+def test_of_very_many_connections_the_oldest_makes_room(monkeypatch, capsys) -> None:
     monkeypatch.setattr(listening, "_MOST_AT_ONCE", 3)
     face = Face()
     with ExitStack() as opened:
@@ -154,6 +154,21 @@ def test_of_very_many_connections_the_oldest_makes_room(monkeypatch) -> None:
         assert held[0].recv(1) == b"", "it was given up for the new one"
         held[1].sendall(b"\r\n")
         assert held[1].recv(64).startswith(b"HTTP/1.0 200"), "the others go on"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_page_that_fails_is_told_in_a_line_of_the_log(capsys) -> None:
+    face = Face()
+    face.troubles = 1
+    try:
+        with pytest.raises(http.client.RemoteDisconnected):
+            face.get("/readyz")
+    finally:
+        face.server.close()
+    told, traced = capsys.readouterr()
+    assert "a page failed" in told
+    assert "error=TypeError" in told
+    assert traced == ""
 
 
 def test_who_connects_and_says_nothing_is_not_waited_for_without_end(monkeypatch) -> None:
