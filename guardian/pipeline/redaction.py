@@ -90,7 +90,9 @@ def _check(path: str, way: str) -> None:
 
 
 _DROPPED = object()
-_JSON = re.compile(r'[\s\ufeff]*(["{]|\[(?!redacted:))')
+_JSON = re.compile(r'[\s\ufeff]*(?:["{]|\[(?!redacted:))')
+_NESTED = re.compile(r'[\s\ufeff]*+(?:\\[nrt]|[\s"\\])*+(?:\{|\[(?!redacted:))')
+"""Also within one or more strings of JSON: what begins with a quotation mark alone may be prose."""
 Change = Callable[[Any], Any]
 
 
@@ -122,12 +124,12 @@ def _inside(value: Any, path: Rule, change: Change) -> Any:
     if not isinstance(value, str):
         _apply(value, path, change)
         return value
-    if (begins := _JSON.match(value)) is None:
+    if _JSON.match(value) is None:
         return value
     try:
         held = parse_text(value)
     except DecodeError:
-        return value if begins[1] == '"' else change(value)
+        return value if _NESTED.match(value) is None else change(value)
     before = _spelt(held)
     held = _inside(held, path, change)
     if held is _DROPPED:
