@@ -329,7 +329,7 @@ def test_a_revocation_by_the_monitor_is_on_the_next_look(served, someone, scribe
     page = someone("maya")
     site.submit(scribe.finding("auto_1", n=11, wanted=Effect.REVOKE, hard=True))
     page.goto(url(served, "auto_1"))
-    assert page.get_by_text("expired envelope").first.is_visible()
+    assert page.get_by_text("envelope expired").first.is_visible()
 
 
 def proposals(folder: Path) -> None:

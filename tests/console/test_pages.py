@@ -173,7 +173,7 @@ def test_a_hard_breach_is_told_as_a_fact_beside_the_estimate(site, scribe):
     browser = site.signed_in()
     (lead,) = re.findall(r'<p class="lead">(.*?)</p>', browser.session("sess_3"))
     assert (
-        "it broke a hard rule (expired envelope), which is a fact and not an estimate; an estimated 1 in 4,630"
+        "it broke a hard rule (envelope expired), which is a fact and not an estimate; an estimated 1 in 4,630"
         in lead
     )
     assert "the broken rule is a fact" in browser.session("sess_3")
