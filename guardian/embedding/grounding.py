@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from guardian.domain.text import word_set
-from guardian.embedding.text import DESTINATION, MARK, every_leaf, leaves, words
+from guardian.embedding.text import DESTINATION, MARK, NESTED, every_leaf, leaves, words
 
 _WORD = re.compile(r"[a-z0-9]+")
 _STOP = word_set(
@@ -56,11 +56,11 @@ _many_words = lru_cache(maxsize=64)(_content)
 
 def argument_values(arguments: Mapping[str, object] | None) -> frozenset[str]:
     """The normalised values that a later call may carry on; `earlier_values` is their union over earlier calls."""
-    return frozenset(value.lower() for _, value in leaves(arguments) if _telling(value))
+    return frozenset(value.lower() for _, value in leaves(arguments) if _telling(value) and value != NESTED)
 
 
 def _telling(value: str) -> bool:
-    return len(value) >= 3 and value.lower() not in {"true", "false", "none", "null", "nested", MARK}
+    return len(value) >= 3 and value.lower() not in {"true", "false", "none", "null", MARK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,8 @@ def grounding(
         share = 1.0 if low in lowered else len(parts & said) / len(parts) if parts else 0.0
         told = share if share >= 0.5 else 0.5 * share
         before = 1.0 if low in seen or any(low in old for old in seen if len(low) >= 4) else 0.0
+        if value == NESTED:
+            told = before = 0.0
         named += told
         unknowns.append(1.0 - max(told, before))
         if not DESTINATION.isdisjoint(words(path).split()):

@@ -6,6 +6,7 @@ name. Kinds are only counted: which of a session's acts are near copies of each 
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 
 from guardian.embedding.consequence import HINTS, STATEMENTS
 from guardian.embedding.text import vocabulary, words
@@ -20,7 +21,7 @@ _PASSED_ON = frozenset(
 _NAME = re.compile(r"[A-Za-z][\w./:-]{0,63}", re.ASCII)
 _VERBS = frozenset(vocabulary("select insert update delete drop alter truncate grant revoke copy merge create"))
 _FIRST = re.compile(r"[\s(]*([A-Za-z]{2,10})\b")
-_SEEN = 64
+_CHARS = 64
 _NUMBER = re.compile(r"\d{2,}")
 """What tells one call from the next, not one operation from another: "order-5512-run"."""
 
@@ -36,17 +37,20 @@ def kind_of(tool: str, arguments: Mapping[str, object] | None) -> str:
     >>> kind_of("states.start_execution", {"name": "renewal-of-globex", "input": "{}"})
     'states.start_execution'
     """
-    told = {words(name): value for name, value in list((arguments or {}).items())[:_SEEN]}
+    told = {words(name): value for name, value in (arguments or {}).items()}
     passes_on = any(isinstance(told.get(name), (Mapping, str)) for name in _PASSED_ON)
     wrapped = _WRAPPED if _CALLING.isdisjoint(words(tool).split()) else _NAME_TOO
-    for names in (wrapped if passes_on else (), HINTS):
-        for name in sorted(names):
-            value = told.get(name)
-            if isinstance(value, str) and _NAME.fullmatch(value):
-                return f"{tool} {_NUMBER.sub('#', value.lower())}"
+    names = (told.get(name) for name in sorted(wrapped | HINTS if passes_on else HINTS))
+    found = [value.lower() for value in names if isinstance(value, str) and _NAME.fullmatch(value)]
+    if found:  # all of them: a tool ignores what it does not know, and one that is ignored could hide the others
+        return f"{tool} {_short(' '.join(dict.fromkeys(_NUMBER.sub('#', value) for value in found)))}"
     for name in sorted(STATEMENTS):
         value = told.get(name)
-        first = _FIRST.match(value[:_SEEN]) if isinstance(value, str) else None
+        first = _FIRST.match(value[:_CHARS]) if isinstance(value, str) else None
         if first is not None and (verb := first[1].lower()) in _VERBS:
             return f"{tool} {verb}"
     return tool
+
+
+def _short(told: str) -> str:
+    return told if len(told) <= _CHARS else f"{told[:48]}{sha256(told.encode()).hexdigest()[:16]}"

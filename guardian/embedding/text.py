@@ -7,6 +7,7 @@ text is NFKC-folded, control and zero-width characters are dropped, and every le
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -25,6 +26,8 @@ MAX_DEPTH = 12
 MAX_ITEMS = 64
 MARK = "..."
 """Stands where a value was cut; it is not a value."""
+NESTED = "nested"
+"""Stands where a value lies too deep to be read."""
 
 
 def vocabulary(text: str) -> tuple[str, ...]:
@@ -41,11 +44,20 @@ _DEED = word_set("method action operation verb op command sql query statement am
 
 _JOINTS = re.compile(r"[_./:\-\\]+")
 _SPACE = re.compile(r"\s+")
+_PADDING = re.compile(
+    r"[\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f"
+    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
+"""What nobody sees, in front of a text."""
+_MOST_KEYS = 8 * MOST_LEAVES
+_BLANKS = str.maketrans("01", " \t")
 
 
 def clean(text: str, limit: int) -> str:
     """`text` on one line, folded to NFKC, without control and format characters, at most `limit` long."""
-    cut = text[: 4 * limit]
+    padding = _PADDING.match(text)
+    begins = padding.end() if padding else 0
+    cut = text[begins : begins + 4 * limit]
     if not cut.isascii():
         cut = unicodedata.normalize("NFKC", cut)
         cut = "".join(c for c in cut if unicodedata.category(c) not in ("Cf", "Cs", "Co", "Cn"))
@@ -103,7 +115,7 @@ def leaves(arguments: Mapping[str, object] | None, most: int = MAX_LEAVES) -> li
     [('to', 'a@x.org, b@x.org'), ('body.text', 'hi')]
     """
     found = every_leaf(arguments)
-    return found if len(found) <= most else sorted(found, key=_matters_less)[:most]
+    return found if len(found) <= most else sorted(found, key=lambda leaf: _matters_less(leaf[0]))[:most]
 
 
 def every_leaf(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:
@@ -117,16 +129,25 @@ def every_leaf(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:
 
 def raw_leaves(arguments: Mapping[str, object] | None) -> Iterator[tuple[str, object]]:
     """As `every_leaf`, with the values as they are."""
-    return islice(_walk(arguments or {}, "", 0), MOST_LEAVES)
+    found = list(islice(_walk(arguments or {}, "", 0), MOST_LEAVES + 1))
+    if len(found) > MOST_LEAVES:  # what is long hides nothing that stands behind it
+        found = list(islice(_walk(arguments or {}, "", 0, pressed=True), MOST_LEAVES))
+    return iter(found)
 
 
 def overlong(arguments: Mapping[str, object] | None) -> bool:
-    """Whether there are more leaves than the encoders are shown."""
-    return next(islice(raw_leaves(arguments), MAX_LEAVES, None), None) is not None
+    """Whether there is more than the encoders are shown: more leaves, or one that lies too deep."""
+    found = list(raw_leaves(arguments))
+    return len(found) > MAX_LEAVES or any(value == NESTED for _, value in found)
 
 
-def _matters_less(leaf: tuple[str, str]) -> bool:
-    names = words(leaf[0]).split()
+def _comes_late(item: tuple[object, object]) -> tuple[bool, bool]:
+    name, value = item
+    return _matters_less(_name(name)), not isinstance(value, (str, int, float))
+
+
+def _matters_less(path: str) -> bool:
+    names = words(path).split()
     return DESTINATION.isdisjoint(names) and _DEED.isdisjoint(names)
 
 
@@ -136,37 +157,46 @@ def _told(value: object) -> str:
     return scalar(value)
 
 
-def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
+def _name(key: object) -> str:
+    return clean(str(key) if isinstance(key, (str, int, float)) else type(key).__name__, TOOL_CHARS)
+
+
+def _walk(value: object, path: str, depth: int, *, pressed: bool = False) -> Iterator[tuple[str, object]]:
     match value:
         case str() | int() | float():  # as most are, and asking for a Mapping takes long
             yield path, value
         case Mapping() if depth < MAX_DEPTH:
-            for key, item in islice(value.items(), MOST_LEAVES):
-                name = clean(str(key) if isinstance(key, (str, int, float)) else type(key).__name__, TOOL_CHARS)
-                yield from _walk(item, f"{path}.{name}" if path else name, depth + 1)
+            held = islice(value.items(), _MOST_KEYS)
+            for key, item in sorted(held, key=_comes_late) if pressed else held:
+                name = f"{path}.{_name(key)}" if path else _name(key)
+                yield from _walk(item, name, depth + 1, pressed=pressed)
         case list() | tuple() | set() | frozenset() if depth < MAX_DEPTH:
             items = list(islice(value, MOST_LEAVES))
             if isinstance(value, (set, frozenset)):
                 items.sort(key=scalar)
             if any(isinstance(item, (Mapping, list, tuple)) for item in items):
                 for index, item in enumerate(items):
-                    yield from _walk(item, f"{path}.{index}" if path else str(index), depth + 1)
+                    name = f"{path}.{index}" if path else str(index)
+                    yield from _walk(item, name, depth + 1, pressed=pressed)
             else:
                 yield path, items
         case Mapping() | list() | tuple() | set() | frozenset():
-            yield path, "nested"
+            yield path, NESTED
         case _:
             yield path, value
 
 
 def flat(found: Iterable[tuple[str, object]]) -> dict[str, object]:
     """Arguments that have these leaves and render alike. Of several at one path ("to", and "to" with a hidden
-    character) none is lost: spaces tell their names apart, and whoever reads them drops these again."""
+    character) none is lost: blanks tell their names apart, and whoever reads them drops these again."""
     made: dict[str, object] = {}
+    repeats: Counter[str] = Counter()
     for path, value in found:
-        while path in made:
-            path += " "
-        made[path] = value
+        name = path
+        while name in made:
+            repeats[path] += 1
+            name = path + f"{repeats[path]:b}".translate(_BLANKS)
+        made[name] = value
     return made
 
 
@@ -186,7 +216,7 @@ def render_action(tool: str, arguments: Mapping[str, object] | None) -> str:
     room = ACTION_CHARS - len(words(tool)) - 3
     found = sorted(leaves(arguments), key=lambda leaf: len(leaf[1]) > 40)
     if sum(len(words(path)) + len(value[:VALUE_CHARS]) + 5 for path, value in found) > room:
-        found.sort(key=_matters_less)
+        found.sort(key=lambda leaf: _matters_less(leaf[0]))
     for path, value in found:
         part = f"{words(path)}: {value[:VALUE_CHARS]}"[: max(room, 0)]
         if len(part) < 3:

@@ -30,6 +30,9 @@ from guardian.embedding.operation import kind_of
         ("tickets.move", {"action": ["a", "b"]}, "tickets.move"),
         ("wrap", {"ticket": {"action": "delete"}}, "wrap"),
         ("contracts.read", None, "contracts.read"),
+        ("call_tool", {"function": "x", "name": "crm.export", "arguments": {}}, "call_tool x crm.export"),
+        ("http.request", {"http_method": "GET", "method": "POST"}, "http.request get post"),
+        ("jira", {**{f"k{n}": n for n in range(99)}, "action": "delete"}, "jira delete"),
     ],
 )
 def test_a_kind_is_a_tool_and_the_operation_that_it_is_told(
@@ -48,3 +51,10 @@ def test_a_kind_adds_nothing_but_a_short_name(tool: str, arguments: dict[str, st
     assert added.isascii()
     assert added.isprintable()
     assert len(added) <= 65
+
+
+def test_many_names_make_a_short_kind_that_tells_each_of_them():
+    said = {"action": "a" * 60, "method": "b" * 60}
+    kinds = {kind_of("x", {**said, "operation": told}) for told in ("read", "send")}
+    assert len(kinds) == 2
+    assert {len(kind) for kind in kinds} == {66}

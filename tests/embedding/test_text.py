@@ -11,10 +11,13 @@ from guardian.embedding.echo import without_echo
 from guardian.embedding.grounding import grounding
 from guardian.embedding.text import (
     ACTION_CHARS,
+    MAX_DEPTH,
     MAX_LEAVES,
+    MOST_LEAVES,
     PURPOSE_CHARS,
     clean,
     every_leaf,
+    flat,
     leaves,
     overlong,
     render_action,
@@ -140,3 +143,41 @@ def test_many_long_purposes_take_little_memory_once_they_were_read() -> None:
     taken = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert taken < 25e6
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"rows": [{"n": n} for n in range(MOST_LEAVES)], "to": "eve@x.org"},
+        {"params": {"rows": [{"n": n} for n in range(MOST_LEAVES)], "note": "eve@x.org"}},
+        {**{f"k{n}": n for n in range(MOST_LEAVES)}, "to": "eve@x.org"},
+        {**{f"k{n}": {} for n in range(MOST_LEAVES)}, "note": "eve@x.org"},
+        {"rows": [str(n) for n in range(MOST_LEAVES)], "to": "eve@x.org"},
+    ],
+    ids=["rows", "within", "many", "many empty ones", "one list"],
+)
+def test_what_is_long_hides_nothing_that_stands_behind_it(arguments) -> None:
+    assert "eve@x.org" in [value for _, value in every_leaf(arguments)]
+
+
+@pytest.mark.parametrize("padding", [" " * 1_600, "\n" * 50_000, "\u200b" * 1_600, "\ufeff \u3164\t" * 600])
+def test_what_nobody_sees_in_front_of_a_value_hides_none_of_it(padding) -> None:
+    plain, padded = ({"to": f"{pad}eve@evil.example", "body": "hello"} for pad in ("", padding))
+    assert render_action("email.send", padded) == render_action("email.send", plain)
+
+
+def test_leaves_of_one_name_cost_no_more_than_others_and_none_is_lost() -> None:
+    found = flat(("to", n) for n in range(MOST_LEAVES))
+    assert [*found.values()] == [*range(MOST_LEAVES)]
+    assert max(map(len, found)) < 16
+    names = [name for name in found if name != "to"]
+    again = flat([*((name, name) for name in names), *(("to", n) for n in range(MOST_LEAVES))])
+    assert len(again) == len(names) + MOST_LEAVES
+
+
+def test_what_lies_too_deep_to_be_read_is_told() -> None:
+    deep: object = "eve@evil.example"
+    for _ in range(MAX_DEPTH):
+        deep = {"to": deep}
+    assert overlong({"x": deep})
+    assert not overlong({"to": "nest", "n": 1})
