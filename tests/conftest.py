@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import functools
 import gc
 import io
 import os
@@ -7,10 +8,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import structlog
+import typer.main
+import typer.testing
 from hypothesis import settings
+from sqlalchemy import inspect
+
+from guardian.store import schema
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker's torch would else start a thread per core, which burn what the other workers need.
@@ -22,6 +30,10 @@ if (coverage := getattr(sys.modules.get("slipcover.pytest_plugin"), "_slipcover_
     # of every thread hold: that takes longer than the probes do, and Python 3.11 has crashed over it. (Workers do
     # not read the setting, `threshold`.)
     coverage.d_miss_threshold = 1_000_000_000
+    if os.environ.get("PYTEST_XDIST_WORKER") != "gw0":  # one looks for files that nobody imported
+        coverage.source = None
+# The commands are the same each time, and to put all hundred of them together takes longer than most of them run.
+typer.main.get_command = typer.testing._get_command = functools.cache(typer.main.get_command)  # type: ignore[attr-defined]
 # No test asserts how long anything takes. Every run draws other examples: half as many as usual are enough.
 settings.register_profile("guardian", deadline=None, max_examples=50)
 settings.load_profile("guardian")
@@ -43,6 +55,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Shared out over several workers, the long ones begin first: the others take over what is short."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_migrated_once_is_copied() -> Generator[None]:
+    """The first empty database of SQLite goes through all revisions; each later one gets what they left:
+    there are hundreds, and it would take a fifth of a second each time."""
+    upgrade, left = schema.command.upgrade, dict[str, list[str]]()
+
+    def copied(config: Any, revision: str) -> None:
+        connection, scripts = config.attributes["connection"], config.get_main_option("script_location")
+        empty = connection.dialect.name == "sqlite" and not inspect(connection).get_table_names()
+        if empty and scripts in left:
+            for statement in left[scripts]:
+                connection.exec_driver_sql(statement)
+            return
+        upgrade(config, revision)
+        if empty:
+            dumped = connection.connection.driver_connection.iterdump()
+            left[scripts] = [said for said in dumped if said not in ("BEGIN TRANSACTION;", "COMMIT;")]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "command", SimpleNamespace(upgrade=copied))
+        yield
 
 
 @pytest.fixture(autouse=True)
