@@ -356,7 +356,7 @@ def test_who_waves_a_doubt_through_has_not_waved_through_the_fact_of_the_same_na
 
 
 def naming(**arguments: object) -> dict[str, object]:
-    limits = {"contract_ids": ["c_1"], "denied_regions": ["cn"], "max_amount": 500, "min_days": 10}
+    limits = {"contract_ids": ["c_1"], "denied_regions": ["cn"], "max_bytes": 500, "max_cost": 500, "min_days": 10}
     limits |= {"data_classes": ["terms"], "max_records": 25}
     classes = {"action__data_classes": ["terms"], "envelope__resource_constraints": limits}
     return {"action__arguments": arguments, "action__resource": None, **classes}
@@ -376,12 +376,12 @@ def naming(**arguments: object) -> dict[str, object]:
             [naming(contract_ids=["c_9", "c_2"]), naming(contract_ids=["c_9"])],
             [naming(contract_ids=["c_2", "c_9", "c_3"])],
         ),
-        (naming(amount=505), [naming(amount=505), naming(amount="502")], [naming(amount=990_000)]),
-        (naming(days=8), [naming(days=9)], [naming(days=7), naming(amount=501)]),
+        (naming(cost=505), [naming(cost=505), naming(cost="502")], [naming(cost=990_000)]),
+        (naming(days=8), [naming(days=9)], [naming(days=7), naming(cost=501)]),
         (
             naming() | {"result": {"status": "ok", "records": 30}},
             [naming() | {"result": {"status": "ok", "records": 27}}],
-            [naming(amount=501)],
+            [naming(cost=501)],
         ),
         (
             {"action__tool": "docs.search"},
@@ -539,7 +539,7 @@ def test_a_sum_that_people_accepted_is_told_again_once_it_has_doubled(new_world,
     world = new_world(ladder=NO_EVIDENCE)
     heard = []
     for n in range(1, 21):
-        paid = naming(amount=100) | {"envelope__allowed_tools": [], "action__tool": "payments.send"}
+        paid = naming(bytes=100) | {"envelope__allowed_tools": [], "action__tool": "payments.send"}
         world.feed(body(n, **paid))
         if world.state().stage is not Stage.CLEAR:
             heard.append(100 * n)

@@ -43,8 +43,8 @@ def test_a_session_that_lives_for_weeks_has_its_gateways_gap_told_every_day(worl
 
 
 def test_what_may_lie_outside_is_not_said_to_be_forbidden(world, body) -> None:
-    bounds = {"max_amount": 500}
-    world.feed(body(1, action__arguments={"amount": "9,999"}, envelope__resource_constraints=bounds))
+    bounds = {"max_bytes": 500}
+    world.feed(body(1, action__arguments={"bytes": "9,999"}, envelope__resource_constraints=bounds))
     (finding,) = world.told(Kind.GATEWAY)
     assert finding.title == "Gateway gw allowed what may lie outside the envelope: arguments_unchecked"
     assert finding.severity == "low"

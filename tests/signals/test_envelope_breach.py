@@ -343,7 +343,7 @@ def test_without_a_result_what_was_asked_for_is_summed(observe: Observe, folded:
 def test_other_limits_match_their_arguments(
     observe: Observe, breaches: Breaches, constraint: dict[str, Any], arguments: dict[str, Any], name: str
 ) -> None:
-    seen = observe(envelope__resource_constraints=constraint, action__arguments=arguments)
+    seen = observe(**PAYING, envelope__resource_constraints=constraint, action__arguments=arguments)
     assert name in breaches(EnvelopeBreach(), seen)
 
 
@@ -384,22 +384,22 @@ UNCHECKED = {"arguments_unchecked": False}
 def test_a_limit_in_another_wrapping_is_still_a_limit(
     observe: Observe, breaches: Breaches, amount: object, found: dict[str, bool]
 ) -> None:
-    seen = observe(envelope__resource_constraints={"max_amount": 500}, action__arguments={"amount": amount})
-    assert breaches(EnvelopeBreach(summed=()), seen) == found
+    bounds = {**PAYING, "envelope__resource_constraints": {"max_amount": 500}}
+    assert breaches(EnvelopeBreach(summed=()), observe(**bounds, action__arguments={"amount": amount})) == found
 
 
 @pytest.mark.parametrize("limit", ["500", " 500 ", "0" * 41 + "500", "500 EUR", {"value": 500, "currency": "EUR"}])
 def test_an_envelope_may_write_its_limit_in_other_ways(
     observe: Observe, breaches: Breaches, limit: object
 ) -> None:
-    bounds = {"envelope__resource_constraints": {"max_amount": limit}}
+    bounds = {**PAYING, "envelope__resource_constraints": {"max_amount": limit}}
     assert breaches(EnvelopeBreach(summed=()), observe(**bounds, action__arguments={"amount": 501})) == OVER
     assert breaches(EnvelopeBreach(summed=()), observe(**bounds, action__arguments={"amount": 500})) == {}
 
 
 @pytest.mark.parametrize("limit", ["500 euros", "2 kEUR", True, [500], "a few"])
 def test_a_limit_that_is_no_number_is_told_of_what_it_bounds(observe: Observe, folded: Any, limit: object) -> None:
-    bounds = {"envelope__resource_constraints": {"max_amount": limit, "max_rows": "25 rows"}}
+    bounds = {**PAYING, "envelope__resource_constraints": {"max_amount": limit, "max_rows": "25 rows"}}
     seen = [observe(**bounds, action__arguments=arguments) for arguments in ({"amount": 1}, {"note": "x"})]
     _, (paid, other) = folded(EnvelopeBreach(), seen)
     assert [(breach.name, breach.hard) for breach in paid.breaches] == [("arguments_unchecked", False)]
@@ -609,7 +609,8 @@ def test_a_session_that_a_text_names_is_looked_up_as_any_other(observe: Observe)
 def test_an_envelope_may_wrap_what_it_allows(
     observe: Observe, breaches: Breaches, constraints: dict[str, Any], arguments: dict[str, Any], found: object
 ) -> None:
-    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
+    told = {"action__arguments": arguments, "action__resource": None}
+    seen = observe(**PAYING, **told, envelope__resource_constraints=constraints)
     assert breaches(EnvelopeBreach(summed=()), seen) == found
 
 
@@ -1002,7 +1003,7 @@ def test_one_admitted_value_settles_the_object_that_it_stands_in(
 def test_what_could_not_be_checked_is_no_more_than_a_whisper(
     observe: Observe, folded: Any, constraints: dict[str, Any], arguments: dict[str, Any]
 ) -> None:
-    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments)
+    seen = observe(**PAYING, envelope__resource_constraints=constraints, action__arguments=arguments)
     _, (signal,) = folded(EnvelopeBreach(), [seen])
     assert [(breach.name, breach.hard) for breach in signal.breaches] == [("arguments_unchecked", False)]
     assert signal.breaches[0].detail in signal.reason
@@ -1060,6 +1061,29 @@ def test_looking_up_an_amount_moves_none_of_it(observe: Observe, folded: Any, to
     state, signals = folded(EnvelopeBreach(), [asked, asked, paid])
     assert [signal.breaches for signal in signals] == [(), (), ()]
     assert state["sums"] == {"amount": 300}
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "found"),
+    [
+        ("crm.list_invoices", {"amount": 1000}, {}),
+        ("crm.search_deals", {"query": {"amount": 1000}}, {}),
+        ("crm.search", {"max_amount": 1000}, {}),
+        ("crm.search", {"amount": "1,000"}, {}),
+        ("crm.search", {"amount": {"gross": 1000}}, {}),
+        ("crm.search", {"min_amount": 1}, {}),
+        ("crm.search", {"cost": 1000}, {"limit_exceeded": True}),
+        ("payments.create", {"amount": 1000}, {"limit_exceeded": True}),
+        ("payments.create", {"amount": 1}, {"below_minimum": True}),
+    ],
+)
+def test_who_looks_for_an_amount_asks_for_none(
+    observe: Observe, breaches: Breaches, tool: str, arguments: dict[str, Any], found: dict[str, bool]
+) -> None:
+    limits = {"max_amount": 500, "min_amount": 10, "max_cost": 5}
+    bounds = {"envelope__resource_constraints": limits, "envelope__allowed_tools": []}
+    seen = observe(**bounds, action__tool=tool, action__arguments=arguments)
+    assert breaches(EnvelopeBreach(summed=()), seen) == found
 
 
 @pytest.mark.parametrize(
@@ -1137,7 +1161,7 @@ def test_decimal_amounts_reach_their_limit_without_breaking_it(observe: Observe,
 def test_lists_of_counted_things_count_and_limits_that_do_not_add_up_hold_each_item(
     observe: Observe, breaches: Breaches, bounds: dict[str, Any], arguments: dict[str, Any], broken: bool
 ) -> None:
-    seen = observe(envelope__resource_constraints=bounds, action__arguments=arguments)
+    seen = observe(**PAYING, envelope__resource_constraints=bounds, action__arguments=arguments)
     assert bool(breaches(EnvelopeBreach(), seen)) is broken
 
 
@@ -1217,7 +1241,7 @@ def test_constraints_match_by_name_and_value(
         ({"data_classes": {"denied": ["payroll"]}}, {"data_class": "payroll"}, {"data_class_outside": True}),
         ({"records": {"max": 5}}, {"records": 5}, {}),
         ({"records": {"max": 5}}, {"records": 9}, {"records_over_limit": True}),
-        ({"amount": {"min": 10, "max": 50}}, {"amount": 60}, {"limit_exceeded": True}),
+        ({"cost": {"min": 10, "max": 50}}, {"cost": 60}, {"limit_exceeded": True}),
         ({"denied_regions": ["York"]}, {"region": "New York"}, {}),
         ({"denied_paths": ["/etc/*"]}, {"path": "/srv/a /etc/passwd"}, OUTSIDE),
         ({"denied_paths": ["/etc/*"]}, {"path": "/srv/a b"}, {}),

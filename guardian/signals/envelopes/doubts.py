@@ -18,7 +18,7 @@ from guardian.domain.signal import Observation
 from guardian.signals.envelopes.admitting import admits, unsure
 from guardian.signals.envelopes.denying import beyond, touches, touches_class
 from guardian.signals.envelopes.filters import Filters, left_out
-from guardian.signals.envelopes.limits import counted, counts_things
+from guardian.signals.envelopes.limits import Limits, counted, counts_things
 from guardian.signals.envelopes.ownership import alike
 from guardian.signals.words.constraints import DATA_CLASS, Constraints, Number, number, price, text, values
 from guardian.signals.words.hiding import dropped
@@ -50,8 +50,9 @@ class Doubts:
         yield from self._denied()
         for prefix, bounds in (("max_", self.constraints.maxima), ("min_", self.constraints.minima)):
             for name, bound in bounds.items():
-                yield from self._quantities(name, prefix, bound)
-        yield from self._limits()
+                if self._limits.applies(name):
+                    yield from self._quantities(name, prefix, bound)
+        yield from self._unreadable()
 
     def hidden(self) -> tuple[str, ...]:
         """The places where redaction hid something that the envelope binds, or dropped what may have been such a
@@ -193,6 +194,10 @@ class Doubts:
         yield from self._filters.others(names)
 
     @cached_property
+    def _limits(self) -> Limits:
+        return Limits(self.constraints, self.seen, self.action)
+
+    @cached_property
     def _filters(self) -> Filters:
         return Filters(self.action)
 
@@ -234,11 +239,11 @@ class Doubts:
             if not quantities or any(_beyond(quantity, prefix, bound) for quantity in quantities):
                 yield f"{shown(path)} is an object, {self._spelt(key)} bounds it"
 
-    def _limits(self) -> Iterator[str]:
+    def _unreadable(self) -> Iterator[str]:
         """Limits that are no numbers, where the action touches what they bound."""
         for key, allowed in self.constraints.allowed.items():
             name = key[len("max_") :]
-            if not key.startswith(("max_", "min_")):
+            if not (key.startswith(("max_", "min_")) and self._limits.applies(name)):
                 continue
             met = any(_unlike(leaf, allowed) for leaf in self.action.named((name, *self.constraints.also(key))))
             if met or (name == "record" and "records" not in self.seen.features_missing):

@@ -34,6 +34,8 @@ _MEASURES = frozenset(
 )
 """Words of what is measured."""
 _MONEY = frozenset({"amount", "cost", "fee", "price"})
+_SOUGHT = frozenset({"amount", "price"})
+"""By these one looks for things; a `cost` or a `fee` may be that of the look-up itself."""
 _LOOKING = READING - {"check", "download"}
 _PAYING = word_set("and capture debit redeem remit settle spend then upsert withdraw")
 _QUERYING = word_set("query select sql")
@@ -67,7 +69,7 @@ class Limits:
         """Limits that this call alone breaks, by one quantity or, if the limit is summed, by their total."""
         bare = _bare(summed)
         for name, most in self.constraints.maxima.items():
-            asked = self._asked(name, "max_")
+            asked = self._asked(name, "max_") if self.applies(name) else []
             if asked and name in bare:
                 asked.append(self._together(name))
             if asked and max(asked) > most:
@@ -77,13 +79,17 @@ class Limits:
                     about=broken_by(f"max_{name}", max(asked)),
                 )
         for name, least in self.constraints.minima.items():
-            asked = self._asked(name, "min_")
+            asked = self._asked(name, "min_") if self.applies(name) else []
             if asked and min(asked) < least:
                 yield Breach(
                     "below_minimum",
                     f"{_shown(min(asked))} asked for, {self._spelt('min_', name)} is {_shown(least)}",
                     about=broken_by(f"min_{name}", -min(asked)),
                 )
+
+    def applies(self, name: str) -> bool:
+        """Whether a limit may bound this call: who only looks for an amount asks for none."""
+        return _SOUGHT.isdisjoint(name.split("_")) or not _looks_up(self.seen.event.action.tool)
 
     def added(self, sums: Sums, summed: tuple[str, ...]) -> Sums:
         """The sums after this action; a call that was denied or failed moved nothing and adds nothing."""
