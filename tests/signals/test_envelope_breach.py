@@ -362,7 +362,15 @@ UNCHECKED = {"arguments_unchecked": False}
         ([{"value": 9999}], OVER),
         ({"in": [9999]}, OVER),
         ("9,999", UNCHECKED),
+        ("12.345", UNCHECKED),
+        (" 1.000", UNCHECKED),
+        ({"gross": "12.345"}, UNCHECKED),
+        (12.345, {}),
+        ("12.34", {}),
+        ("0.999", {}),
+        ("999.999", OVER),
         ("400 EUR", {}),
+        ({"gross": "400 EUR"}, {}),
         ("$ 499.50", {}),
         ("500.50 EUR", UNCHECKED),
         ("400 kEUR", UNCHECKED),
@@ -385,6 +393,17 @@ def test_a_limit_in_another_wrapping_is_still_a_limit(
     observe: Observe, breaches: Breaches, amount: object, found: dict[str, bool]
 ) -> None:
     bounds = {**PAYING, "envelope__resource_constraints": {"max_amount": 500}}
+    assert breaches(EnvelopeBreach(summed=()), observe(**bounds, action__arguments={"amount": amount})) == found
+
+
+@pytest.mark.parametrize(
+    ("amount", "found"),
+    [("12.345", UNCHECKED), ("0.999", {"below_minimum": True}), (12.345, {"below_minimum": True}), ("120", {})],
+)
+def test_below_a_minimum_is_what_lies_there_however_it_is_read(
+    observe: Observe, breaches: Breaches, amount: object, found: dict[str, bool]
+) -> None:
+    bounds = {**PAYING, "envelope__resource_constraints": {"min_amount": 100}}
     assert breaches(EnvelopeBreach(summed=()), observe(**bounds, action__arguments={"amount": amount})) == found
 
 

@@ -18,9 +18,18 @@ from guardian.domain.signal import Observation
 from guardian.signals.envelopes.admitting import admits, unsure
 from guardian.signals.envelopes.denying import beyond, touches, touches_class
 from guardian.signals.envelopes.filters import Filters, left_out
-from guardian.signals.envelopes.limits import Limits, counted, counts_things
+from guardian.signals.envelopes.limits import Limits, counted, counts_things, is_money
 from guardian.signals.envelopes.ownership import alike
-from guardian.signals.words.constraints import DATA_CLASS, Constraints, Number, number, price, text, values
+from guardian.signals.words.constraints import (
+    DATA_CLASS,
+    Constraints,
+    Number,
+    at_least,
+    at_most,
+    number,
+    text,
+    values,
+)
 from guardian.signals.words.hiding import dropped
 from guardian.signals.words.identifiers import as_uuid
 from guardian.signals.words.leaves import Leaf, Touched, compares
@@ -226,8 +235,9 @@ class Doubts:
         for leaf in (*self.action.named(wanted), *self.action.around(wanted)):
             if leaf.answers(wanted) if not things else not leaf.names.isdisjoint(wanted):
                 listed = counted(leaf, name) and (things or leaf.count != 1)
-                if not listed and any(_may_break(value, prefix, bound) for value in leaf.values):
-                    yield f"{shown(leaf.path)} is no number, {self._spelt(key)} bounds it"
+                read = partial(_may_break, prefix=prefix, bound=bound, paid=is_money(name))
+                if not listed and any(map(read, leaf.values)):
+                    yield f"{shown(leaf.path)} is no certain number, {self._spelt(key)} bounds it"
             else:
                 lying[_above(leaf.path)] += leaf.values
         for leaf in self.action.named({name, *others}) if things else ():
@@ -235,7 +245,8 @@ class Doubts:
             if one and any(_beyond(number(value), prefix, bound) for value in leaf.values):
                 yield f"{shown(leaf.path)} is one thing or a number in a list, {self._spelt(key)} bounds it"
         for path, told in lying.items():
-            quantities = [quantity for value in told if (quantity := number(value)) is not None]
+            read = at_most if prefix == "max_" and is_money(name) else number
+            quantities = [quantity for value in told if (quantity := read(value)) is not None]
             if not quantities or any(_beyond(quantity, prefix, bound) for quantity in quantities):
                 yield f"{shown(path)} is an object, {self._spelt(key)} bounds it"
 
@@ -282,12 +293,13 @@ def _rivals(settles: str, said: str) -> bool:
     return bool(word) and alike(settles, said)
 
 
-def _may_break(value: object, prefix: str, bound: Number) -> bool:
-    """Of what is no number: whether it may be one beyond the bound."""
-    if number(value) is not None or not _says(value):
-        return False
-    told = price(value)
-    return told is None or _beyond(told, prefix, bound)
+def _may_break(value: object, *, prefix: str, bound: Number, paid: bool) -> bool:
+    """Of what is no number, or two where it is what is paid: whether it may be one beyond the bound. What is
+    beyond it in both is no doubt."""
+    sure, told = at_least(value), at_most(value)
+    if number(value) is None:
+        return _says(value) and (told is None or _beyond(told, prefix, bound))
+    return paid and _beyond(sure, prefix, bound) is not _beyond(told, prefix, bound)
 
 
 def _beyond(quantity: Number | None, prefix: str, bound: Number) -> bool:

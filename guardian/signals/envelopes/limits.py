@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from guardian.domain.signal import Breach, Observation, broken_by
-from guardian.signals.words.constraints import Constraints, Number, number, price
+from guardian.signals.words.constraints import Constraints, Number, at_least, at_most, number
 from guardian.signals.words.leaves import Leaf, Touched
 from guardian.signals.words.reads import came_to_nothing
 from guardian.signals.words.wording import (
@@ -119,7 +119,8 @@ class Limits:
         for leaf in self._leaves(name, prefix):
             held = counted(leaf, name) and (not things or key in leaf.names)
             listed = _numbers(leaf) if held else []
-            found += listed if listed and prefix == "min_" else [*_quantities(leaf, name), *listed]
+            told = _quantities(leaf, name, most=prefix == "min_" and is_money(name))
+            found += listed if listed and prefix == "min_" else [*told, *listed]
         if name == _RECORD and "records" not in self.seen.features_missing:
             found.append(self.seen.event.records)
         return found
@@ -134,7 +135,7 @@ class Limits:
         """The quantities told in each place; all items of a list are in one place."""
         places: dict[str, list[Number]] = defaultdict(list)
         for leaf in self._leaves(name, "max_"):
-            places[leaf.path] += _paid(leaf) if _is_money(name) else _quantities(leaf, name)
+            places[leaf.path] += _paid(leaf) if is_money(name) else _quantities(leaf, name)
         return places.values()
 
     def _together(self, name: str) -> Number:
@@ -148,7 +149,7 @@ class Limits:
             return came
         if name == _ROW and came is not None and (rows := self._rows(reads=reads, came=came)) is not None:
             return rows
-        if reads and _is_money(name):
+        if reads and is_money(name):
             return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return self._together(name)
 
@@ -197,21 +198,23 @@ def counted(leaf: Leaf, name: str) -> bool:
     return leaf.count is not None and not measured(name)
 
 
-def _quantities(leaf: Leaf, name: str) -> list[Number]:
-    return [leaf.count] if leaf.count is not None and counted(leaf, name) else _numbers(leaf)
+def _quantities(leaf: Leaf, name: str, *, most: bool = False) -> list[Number]:
+    return [leaf.count] if leaf.count is not None and counted(leaf, name) else _numbers(leaf, most=most)
 
 
-def _numbers(leaf: Leaf) -> list[Number]:
-    return [quantity for value in leaf.values if (quantity := number(value)) is not None]
+def _numbers(leaf: Leaf, *, most: bool = False) -> list[Number]:
+    """Its numbers; `most`: in their larger reading."""
+    numbers = (value for value in leaf.values if number(value) is not None)
+    return [told for told in map(at_most if most else number, numbers) if told is not None]
 
 
-def _paid(leaf: Leaf) -> list[Number]:
+def _paid(leaf: Leaf, *, most: bool = False) -> list[Number]:
     """Its quantities and prices: ten times "300 EUR" is no less than ten times 300."""
-    told = (price(value) if (plain := number(value)) is None else plain for value in leaf.values)
-    return [quantity for quantity in told if quantity is not None]
+    return [told for told in map(at_most if most else at_least, leaf.values) if told is not None]
 
 
-def _is_money(name: str) -> bool:
+def is_money(name: str) -> bool:
+    """Whether a limit under this name bounds what is paid."""
     return not _MONEY.isdisjoint(name.split("_"))
 
 

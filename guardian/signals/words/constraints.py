@@ -114,6 +114,24 @@ def price(value: object) -> Number | None:
     return float(f"{whole}.{found['part'] or 0}")
 
 
+def at_least(value: object) -> Number | None:
+    """A number or a price, in its smaller reading where it is a number in one and a price in another."""
+    plain = number(value)
+    return price(value) if plain is None else plain
+
+
+def at_most(value: object) -> Number | None:
+    """The same in its larger reading: many write a thousand and more with a point.
+
+    >>> at_least("12.345"), at_most("12.345"), at_most("0.125"), at_most("9,999"), at_most(12.345)
+    (12.345, 12345.0, 0.125, 9999.0, 12.345)
+    """
+    plain, grouped = number(value), price(value)
+    if plain is None or grouped is None:
+        return grouped if plain is None else plain
+    return max(plain, grouped) if plain >= 1 else plain
+
+
 def read(
     constraints: Mapping[str, object],
     redacted: Mapping[str, str] = MappingProxyType({}),
@@ -134,7 +152,7 @@ def read(
             continue
         if not name or value is None:
             continue
-        told_as, listed, quantity = name, frozenset(map(text, _scalars(value))), _limit(value)
+        told_as, listed, quantity = name, frozenset(map(text, _scalars(value))), at_least(value)
         if denies := next(filter(name.startswith, _DENYING), ""):
             name = bare(name.removeprefix(denies))
             told_as = "denied_" + name
@@ -164,11 +182,6 @@ def bare(key: str) -> str:
     for prefix in _LIST_PREFIXES:
         name = name.removeprefix(prefix)
     return DATA_CLASS if name in _CLASSES else name
-
-
-def _limit(value: object) -> Number | None:
-    quantity = number(value)
-    return price(value) if quantity is None else quantity
 
 
 def _entries(
