@@ -60,6 +60,8 @@ NOTED = frozenset(
 who may issue it, or an argument is merely called a secret, as those are with which honest agents log in."""
 
 _OF_PAPERS = frozenset({"signature_missing"})
+_SUMS = frozenset({"limit_exceeded_session", "records_over_limit_session"})
+"""Totals of a session are guardian's own count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,11 @@ class Breach:
     def accuses(self) -> bool:
         """Whether it says something of what the agent did, or the gateway let through: only that is evidence."""
         return self.name not in _OF_PAPERS
+
+    @property
+    def blames_gateway(self) -> bool:
+        """Whether the call and its envelope alone show it, so that who let the call through could know."""
+        return self.accuses and self.name not in _SUMS
 
     def waved(self, pardoned: Collection[str]) -> bool:
         """Whether people waved all of it through. A pardoned fact covers the doubt of the same name, not the

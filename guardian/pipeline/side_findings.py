@@ -53,7 +53,7 @@ def decision_findings(
     )
     for signal in drift.signals:
         if tells_of[signal.name] == "gateway" and allowed and not unsaid:
-            for breach in filter(attrgetter("accuses"), signal.breaches):
+            for breach in filter(attrgetter("blames_gateway"), signal.breaches):
                 forbidden = "what the envelope forbids" if breach.hard else "what may lie outside the envelope"
                 yield tell(
                     Kind.GATEWAY,

@@ -62,6 +62,22 @@ def test_what_could_not_be_checked_is_told_of_the_gateway_and_flags_no_session(w
     assert {breach.name for breach in drift.breaches} == {"tool_not_allowed", "arguments_unchecked"}
 
 
+@pytest.mark.parametrize(
+    ("bounds", "call", "rule"),
+    [
+        ({"max_bytes": 500}, {"action__arguments": {"bytes": 300}}, "limit_exceeded_session"),
+        ({"max_records": 3}, {"action__records": 2, "result": None}, "records_over_limit_session"),
+    ],
+)
+def test_a_total_that_only_guardian_counts_is_not_held_against_the_gateway(
+    world, body, bounds, call, rule
+) -> None:
+    world.feed(*(body(n, envelope__resource_constraints=bounds, **call) for n in range(2)))
+    (drift,) = world.told(Kind.DRIFT)
+    assert [breach.name for breach in drift.breaches] == [rule]
+    assert world.told(Kind.GATEWAY) == []
+
+
 def test_a_denied_breach_is_no_finding_against_the_gateway(world, body) -> None:
     world.feed(body(1, action__tool="crm.write", decision__effect="deny"))
     assert world.told(Kind.GATEWAY) == []
