@@ -9,7 +9,8 @@ always soft, and by itself it asks for nothing. More arguments than are looked a
 could pad what it wants to hide. Another session, if any system might name one so, flags too and is hardly
 evidence. Another tenant that guardian does not know flags: it may be another system's, or a house's. That nobody
 signed the envelope (`signature_missing`) flags and is no evidence: the agent did nothing by it. Session sums count
-allowed calls only, by what came back where that is known.
+allowed calls only, by what came back where that is known; one that is over its limit only if a dry run was none, a
+repetition moved anew or the like is a soft breach.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from guardian.signals.envelopes.comparing import bounded
 from guardian.signals.envelopes.doubts import Doubts
 from guardian.signals.envelopes.limits import Limits
 from guardian.signals.envelopes.ownership import ownership
+from guardian.signals.envelopes.totals import Adding, Totals
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State, TellsOf
 from guardian.signals.words.constraints import Constraints, bare, read
@@ -100,6 +102,7 @@ class EnvelopeBreach(SignalFold):
         constraints = read(envelope.resource_constraints, seen.redacted, self._bounded)
         action, documents = unfolded(comparable(seen))
         limits, doubts = Limits(constraints, seen, action), Doubts(constraints, seen, action)
+        adding = Adding(limits, Totals.of(state), self.summed)
         with bounded() as comparisons:
             found = [
                 *rules.identity(seen, self.leeway_seconds),
@@ -108,7 +111,7 @@ class EnvelopeBreach(SignalFold):
                 *rules.resources(constraints, action),
                 *rules.data_classes(constraints, event.data_classes, action),
                 *limits.per_call(self.summed),
-                *limits.per_session(state["sums"], self.summed),
+                *adding.breaches(),
             ]
             unsure = chain(doubts.told(), rules.in_documents(seen, constraints, documents, self.tenants))
             doubt = next(unsure, None)
@@ -122,7 +125,7 @@ class EnvelopeBreach(SignalFold):
         for breach in rules.unsigned(seen):  # told, and no evidence
             reason, told = f"{signal.reason}; {breach.detail}", (*signal.breaches, breach)
             signal = replace(signal, reason=reason, breaches=told)
-        return {"sums": limits.added(state["sums"], self.summed)}, signal
+        return adding.kept().state(), signal
 
     @cached_property
     def _bounded(self) -> Mapping[str, tuple[str, ...]]:

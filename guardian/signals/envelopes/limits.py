@@ -1,4 +1,4 @@
-"""Numeric limits of an envelope, per call and summed over the session. Pure.
+"""Numeric limits of an envelope against one call, and what it moves of them. Pure.
 
 The total of one call: items of a list add up. Quantities told in several places are one and the same, and the
 largest counts: a resource repeats its arguments, a total stands beside its items. Where a limit does not count
@@ -6,28 +6,20 @@ things, it bounds each number in a list.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from guardian.domain.signal import Breach, Observation, broken_by
+from guardian.signals.envelopes.acts import Act, act_of
 from guardian.signals.words.constraints import Constraints, Number, at_least, at_most, number
 from guardian.signals.words.leaves import Leaf, Touched
-from guardian.signals.words.reads import came_to_nothing
-from guardian.signals.words.wording import (
-    READING,
-    canonical,
-    only_reads,
-    shown,
-    singular,
-    word_set,
-    words,
-    words_of_act,
-)
+from guardian.signals.words.wording import canonical, shown, singular, word_set, words
 
 _CAP = 2**53  # sums stay exact in every JSON reader
 _DIGITS = 9  # a sum of decimal amounts is no larger than they are
-_RECORD = "record"
+RECORD = "record"
 _ROW = "row"
 _MEASURES = frozenset(
     {"amount", "byte", "cost", "duration", "fee", "minute", "percent", "percentage", "price", "second"}
@@ -36,13 +28,11 @@ _MEASURES = frozenset(
 _MONEY = frozenset({"amount", "cost", "fee", "price"})
 _SOUGHT = frozenset({"amount", "price"})
 """By these one looks for things; a `cost` or a `fee` may be that of the look-up itself."""
-_LOOKING = READING - {"check", "download"}
-_PAYING = word_set("and capture debit redeem remit settle spend then upsert withdraw")
 _QUERYING = word_set("query select sql")
 _WRITING = word_set(
     "add append create delete drop edit import insert merge modify put remove replace update upsert write"
 )
-_BOUNDING = word_set("count fetch first limit max maximum n page pagesize per size take top")
+BOUNDING = word_set("count fetch first limit max maximum n page pagesize per size take top")
 _SEEKING = word_set("browse find list lookup search")
 _LETTERS = word_set("chat email file folder inbox mail message page thread")
 _TABULAR = word_set(
@@ -54,7 +44,18 @@ _TABULAR = word_set(
 _MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
 """Plurals that do not look like one."""
 
-Sums = Mapping[str, Number]
+
+class Moved(NamedTuple):
+    """What a call moved, in the smaller and in the larger reading of its quantities; `came`: what came back tells
+    it, and no quantity of the agent's."""
+
+    least: Number
+    most: Number
+    came: bool = False
+
+    @classmethod
+    def of(cls, came: Number) -> "Moved":
+        return cls(together(came), together(came), came=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,8 @@ class Limits:
                 asked.append(self._together(name))
             if asked and max(asked) > most:
                 yield Breach(
-                    "records_over_limit" if name == _RECORD else "limit_exceeded",
-                    f"{_shown(max(asked))} asked for, {self._spelt('max_', name)} is {_shown(most)}",
+                    "records_over_limit" if name == RECORD else "limit_exceeded",
+                    f"{digits(max(asked))} asked for, {self._spelt('max_', name)} is {digits(most)}",
                     about=broken_by(f"max_{name}", max(asked)),
                 )
         for name, least in self.constraints.minima.items():
@@ -83,34 +84,22 @@ class Limits:
             if asked and min(asked) < least:
                 yield Breach(
                     "below_minimum",
-                    f"{_shown(min(asked))} asked for, {self._spelt('min_', name)} is {_shown(least)}",
+                    f"{digits(min(asked))} asked for, {self._spelt('min_', name)} is {digits(least)}",
                     about=broken_by(f"min_{name}", -min(asked)),
                 )
 
     def applies(self, name: str) -> bool:
         """Whether a limit may bound this call: who only looks for an amount asks for none."""
-        return _SOUGHT.isdisjoint(name.split("_")) or not _looks_up(self.seen.event.action.tool)
+        return _SOUGHT.isdisjoint(name.split("_")) or not self._reads
 
-    def added(self, sums: Sums, summed: tuple[str, ...]) -> Sums:
-        """The sums after this action; a call that was denied or failed moved nothing and adds nothing."""
-        if self.seen.event.decision.effect == "deny" or came_to_nothing(self.seen.event):
-            return dict(sums)
-        return {**sums, **self._totals(sums, summed)}
+    def added_up(self, summed: tuple[str, ...]) -> list[str]:
+        """The bare names of the limits that also bound the session's total."""
+        return [name for name in _bare(summed) if name in self.constraints.maxima]
 
-    def per_session(self, sums: Sums, summed: tuple[str, ...]) -> Iterator[Breach]:
-        """Limits that this call breaks together with the allowed calls before it, whose sums are given."""
-        for name, total in self._totals(sums, summed).items():
-            most = self.constraints.maxima[name]
-            if total > most and total > sums.get(name, 0):
-                yield Breach(
-                    "records_over_limit_session" if name == _RECORD else "limit_exceeded_session",
-                    f"{_shown(total)} in this session so far, {self._spelt('max_', name)} is {_shown(most)}",
-                    about=broken_by(f"max_{name}", total, summed=True),
-                )
-
-    def _totals(self, sums: Sums, summed: tuple[str, ...]) -> Sums:
-        bounded = [name for name in _bare(summed) if name in self.constraints.maxima]
-        return {name: _sum(sums.get(name, 0), self._moved(name)) for name in bounded}
+    def bounds(self, name: str, leaf: Leaf) -> bool:
+        """Whether a value certainly speaks of what a limit bounds."""
+        wanted = {name, f"max_{name}", *self.constraints.also(f"max_{name}")}
+        return leaf.answers(frozenset(wanted))
 
     def _asked(self, name: str, prefix: str) -> list[Number]:
         found: list[Number] = []
@@ -121,7 +110,7 @@ class Limits:
             listed = _numbers(leaf) if held else []
             told = _quantities(leaf, name, most=prefix == "min_" and is_money(name))
             found += listed if listed and prefix == "min_" else [*told, *listed]
-        if name == _RECORD and "records" not in self.seen.features_missing:
+        if name == RECORD and "records" not in self.seen.features_missing:
             found.append(self.seen.event.records)
         return found
 
@@ -131,52 +120,51 @@ class Limits:
         things = counts_things(self.constraints, prefix + name)
         return (leaf for leaf in self.action.named(wanted) if not things or not leaf.names.isdisjoint(wanted))
 
-    def _places(self, name: str) -> Iterable[list[Number]]:
+    def _places(self, name: str, *, most: bool) -> Iterable[list[Number]]:
         """The quantities told in each place; all items of a list are in one place."""
         places: dict[str, list[Number]] = defaultdict(list)
         for leaf in self._leaves(name, "max_"):
-            places[leaf.path] += _paid(leaf) if is_money(name) else _quantities(leaf, name)
+            places[leaf.path] += _paid(leaf, most=most) if is_money(name) else _quantities(leaf, name)
         return places.values()
 
-    def _together(self, name: str) -> Number:
-        return max((_sum(*told) for told in self._places(name)), default=0)
+    def _together(self, name: str, *, most: bool = False) -> Number:
+        return max((together(*told) for told in self._places(name, most=most)), default=0)
 
-    def _moved(self, name: str) -> Number:
-        event, reads = self.seen.event, _looks_up(self.seen.event.action.tool)
+    def moved(self, name: str) -> "Moved":
+        """What the call moved of what a limit adds up."""
+        event = self.seen.event
         came = event.action.records if event.result is None else event.result.records
         came = event.action.records if came is None else came
-        if name == _RECORD and came is not None:
-            return came
-        if name == _ROW and came is not None and (rows := self._rows(reads=reads, came=came)) is not None:
-            return rows
-        if reads and is_money(name):
-            return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
-        return self._together(name)
+        if name == RECORD and came is not None:
+            return Moved.of(came)
+        if name == _ROW and came is not None and (rows := self._rows(came=came)) is not None:
+            return Moved.of(rows)
+        if self._reads and is_money(name):
+            return Moved(0, 0)  # a look-up of payments of 900, or of what 900 are worth, pays nothing
+        return Moved(self._together(name), self._together(name, most=True))
 
-    def _rows(self, *, reads: bool, came: Number) -> Number | None:
+    @property
+    def _reads(self) -> bool:
+        return act_of(self.seen.event.action.tool) is Act.LOOKS_UP
+
+    def _rows(self, *, came: Number) -> Number | None:
         """How many rows a call moved; None where its quantities tell that themselves. A look-up moved the rows
         that came back, whatever number the agent named; hits of a search and mail are no rows. A query that may
         write moved at least as many as it names."""
         leaves = list(self._leaves(_ROW, "max_"))
         tool = frozenset(map(singular, words(self.seen.event.action.tool)))
-        if reads:
+        if self._reads:
             elsewhere = tool.isdisjoint(_TABULAR) and not tool.isdisjoint(_SEEKING | _LETTERS)
             return 0 if elsewhere and not leaves else came
         if tool.isdisjoint(_QUERYING):
             return None
         also = self.constraints.also(f"max_{_ROW}")
-        bound = {f"max_{_ROW}", *(name for name in also if not _BOUNDING.isdisjoint(words(name)))}
+        bound = {f"max_{_ROW}", *(name for name in also if not BOUNDING.isdisjoint(words(name)))}
         bounds = all(not leaf.names.isdisjoint(bound) for leaf in leaves if _quantities(leaf, _ROW))
         return came if bounds and tool.isdisjoint(_WRITING) else max(came, self._together(_ROW))
 
     def _spelt(self, prefix: str, name: str) -> str:
         return shown(self.constraints.spelt[prefix + name], 60)
-
-
-def _looks_up(tool: str) -> bool:
-    """Whether a tool only looks things up. The thing may be named like an act of paying, `check` or `payout`."""
-    last = words_of_act(tool)
-    return only_reads(tool) and bool(last) and last[0] in _LOOKING and _PAYING.isdisjoint(last)
 
 
 def measured(name: str) -> bool:
@@ -218,7 +206,7 @@ def is_money(name: str) -> bool:
     return not _MONEY.isdisjoint(name.split("_"))
 
 
-def _sum(*quantities: Number) -> Number:
+def together(*quantities: Number) -> Number:
     """The sum of the quantities; a negative one counts as 0, so that it takes nothing off the others."""
     return round(min(sum(min(max(quantity, 0), _CAP) for quantity in quantities), _CAP), _DIGITS)
 
@@ -228,5 +216,5 @@ def _bare(summed: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(canonical(key).removeprefix("max_") for key in summed)
 
 
-def _shown(quantity: Number) -> str:
+def digits(quantity: Number) -> str:
     return format(quantity, ".15g") if isinstance(quantity, float) else shown(quantity)
