@@ -1,9 +1,9 @@
 """What an action names that may lie outside its envelope, where the comparison is not certain. Pure.
 
 A value in an object may or may not be what the object's name is about, unless another value in it is: `{id: c_1,
-title: Foo}` is settled by `c_1`; `{not: c_1}` means all the others. `contract: "c_9"` may be an id or a title;
-"400 euros" is no number; the number in `records: [5000]` may name one record or count them. Such doubts are told
-with little weight: alone they flag nobody, and the action is not called inside its envelope either.
+title: Foo}` is settled by `c_1`; `{not: c_1}` means all the others. `contract: "c_9"` may be an id or a title.
+Such doubts are told with little weight: alone they flag nobody, and the action is not called inside its envelope
+either.
 """
 
 import re
@@ -18,23 +18,14 @@ from guardian.domain.signal import Observation
 from guardian.signals.envelopes.admitting import admits, unsure
 from guardian.signals.envelopes.denying import beyond, touches, touches_class
 from guardian.signals.envelopes.filters import Filters, left_out
-from guardian.signals.envelopes.limits import Limits, counted, counts_things, is_money
+from guardian.signals.envelopes.limit_doubts import LimitDoubts, is_limit, says
 from guardian.signals.envelopes.ownership import alike
-from guardian.signals.words.constraints import (
-    DATA_CLASS,
-    Constraints,
-    Number,
-    at_least,
-    at_most,
-    number,
-    text,
-    values,
-)
+from guardian.signals.words.constraints import DATA_CLASS, Constraints, number, text, values
 from guardian.signals.words.hiding import dropped
 from guardian.signals.words.identifiers import as_uuid
 from guardian.signals.words.leaves import Leaf, Touched, compares
 from guardian.signals.words.paths import JOINED, OPENED, ROOTED, ends
-from guardian.signals.words.wording import shown, word_set, words
+from guardian.signals.words.wording import shown, word_set
 
 _WORD = re.compile(r"\S+")
 _FILES = ("file", "file_name", "filename", "filepath")
@@ -57,11 +48,7 @@ class Doubts:
         yield from self._owners()
         yield from self._resources()
         yield from self._denied()
-        for prefix, bounds in (("max_", self.constraints.maxima), ("min_", self.constraints.minima)):
-            for name, bound in bounds.items():
-                if self._limits.applies(name):
-                    yield from self._quantities(name, prefix, bound)
-        yield from self._unreadable()
+        yield from self._limits.told()
 
     def hidden(self) -> tuple[str, ...]:
         """The places where redaction hid something that the envelope binds, or dropped what may have been such a
@@ -84,10 +71,13 @@ class Doubts:
         told = [*(f"envelope.{key}" for key in bounds.hidden), *places, *map(".".join, gone)]
         return tuple(dict.fromkeys(told))
 
-    def unmet(self) -> tuple[str, ...]:
-        """The lists of which nothing in the action may speak, so that none of them kept it inside."""
-        bounds = self.constraints
-        return tuple(bounds.spelt[name] for name in bounds.allowed if next(self._speaking(name), None) is None)
+    def answered(self) -> Iterator[tuple[str, bool]]:
+        """Each list and limit that may bound the action, as it is written, and whether something in the action may
+        speak of it: only then it kept the action inside."""
+        for name in self.constraints.allowed:
+            if not is_limit(name):
+                yield self.constraints.spelt[name], next(self._speaking(name), None) is not None
+        yield from self._limits.answered()
 
     def _speaking(self, name: str) -> Iterator[object]:
         wanted = (name, *self.constraints.also(name))
@@ -195,16 +185,16 @@ class Doubts:
         nothing beside it asks for all, unless something else in its object says what it asks for."""
         leaves = [*self.action.named(names), *self.action.around(names)]
         inverted = [leaf for leaf in leaves if leaf.inverted]
-        speaking = {_above(leaf.path) for leaf in leaves if any(map(_says, leaf.values))} if inverted else set()
+        speaking = {_above(leaf.path) for leaf in leaves if any(map(says, leaf.values))} if inverted else set()
         for leaf in inverted:
             last = leaf.path.rpartition(".")[2]
-            if any(map(_says, leaf.values)) or (compares(last) and _above(leaf.path) not in speaking):
+            if any(map(says, leaf.values)) or (compares(last) and _above(leaf.path) not in speaking):
                 yield leaf.path, left_out(last, map(text, leaf.scalars))
         yield from self._filters.others(names)
 
     @cached_property
-    def _limits(self) -> Limits:
-        return Limits(self.constraints, self.seen, self.action)
+    def _limits(self) -> LimitDoubts:
+        return LimitDoubts(self.constraints, self.seen, self.action)
 
     @cached_property
     def _filters(self) -> Filters:
@@ -225,40 +215,6 @@ class Doubts:
             for said in filter(None, map(_stripped, leaf.scalars)) if not leaf.answers(wanted) else ():
                 if (settles is None or _rivals(settles, said)) and not admitted(said):
                     yield leaf, said
-
-    def _quantities(self, name: str, prefix: str, bound: Number) -> Iterator[str]:
-        key, others = prefix + name, self.constraints.also(prefix + name)
-        things = counts_things(self.constraints, key)
-        plural = "_".join(words(self.constraints.spelt[key]))
-        wanted = frozenset({plural.removeprefix(prefix), plural, *others} if things else {name, key, *others})
-        lying: dict[str, list[object]] = defaultdict(list)
-        for leaf in (*self.action.named(wanted), *self.action.around(wanted)):
-            if leaf.answers(wanted) if not things else not leaf.names.isdisjoint(wanted):
-                listed = counted(leaf, name) and (things or leaf.count != 1)
-                read = partial(_may_break, prefix=prefix, bound=bound, paid=is_money(name))
-                if not listed and any(map(read, leaf.values)):
-                    yield f"{shown(leaf.path)} is no certain number, {self._spelt(key)} bounds it"
-            else:
-                lying[_above(leaf.path)] += leaf.values
-        for leaf in self.action.named({name, *others}) if things else ():
-            one = leaf.count == 1 and key not in leaf.names
-            if one and any(_beyond(number(value), prefix, bound) for value in leaf.values):
-                yield f"{shown(leaf.path)} is one thing or a number in a list, {self._spelt(key)} bounds it"
-        for path, told in lying.items():
-            read = at_most if prefix == "max_" and is_money(name) else number
-            quantities = [quantity for value in told if (quantity := read(value)) is not None]
-            if not quantities or any(_beyond(quantity, prefix, bound) for quantity in quantities):
-                yield f"{shown(path)} is an object, {self._spelt(key)} bounds it"
-
-    def _unreadable(self) -> Iterator[str]:
-        """Limits that are no numbers, where the action touches what they bound."""
-        for key, allowed in self.constraints.allowed.items():
-            name = key[len("max_") :]
-            if not (key.startswith(("max_", "min_")) and self._limits.applies(name)):
-                continue
-            met = any(_unlike(leaf, allowed) for leaf in self.action.named((name, *self.constraints.also(key))))
-            if met or (name == "record" and "records" not in self.seen.features_missing):
-                yield f"{self._spelt(key)} is {shown(', '.join(sorted(allowed)), 60)}, which is no number"
 
     def _spelt(self, key: str) -> str:
         return shown(self.constraints.spelt[key], 60)
@@ -291,24 +247,3 @@ def _rivals(settles: str, said: str) -> bool:
         return True
     word = settles[:1].isalpha() and not as_uuid(settles) and _REFERENCE.fullmatch(said)
     return bool(word) and alike(settles, said)
-
-
-def _may_break(value: object, *, prefix: str, bound: Number, paid: bool) -> bool:
-    """Of what is no number, or two where it is what is paid: whether it may be one beyond the bound. What is
-    beyond it in both is no doubt."""
-    sure, told = at_least(value), at_most(value)
-    if number(value) is None:
-        return _says(value) and (told is None or _beyond(told, prefix, bound))
-    return paid and _beyond(sure, prefix, bound) is not _beyond(told, prefix, bound)
-
-
-def _beyond(quantity: Number | None, prefix: str, bound: Number) -> bool:
-    return quantity is not None and (quantity > bound if prefix == "max_" else quantity < bound)
-
-
-def _says(value: object) -> bool:
-    return value is not None and not (isinstance(value, str) and not value.strip())
-
-
-def _unlike(leaf: Leaf, allowed: frozenset[str]) -> bool:
-    return leaf.count is not None or any(_says(value) and not admits(allowed, value) for value in leaf.values)

@@ -6,7 +6,7 @@ members is not certain. Where an action holds more than the bounds allow, the re
 so.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property, lru_cache
@@ -107,6 +107,10 @@ class Touched:
             if known.endswith(end) or (known.endswith(_NAMING) and known.startswith(begin))
         ]
         return self.named(known for known in joined if _LEFT_OUT.isdisjoint(known.split("_")))
+
+    def matching(self, fits: Callable[[str], bool]) -> Iterator[Leaf]:
+        """The leaves that answer to a name of which this is so."""
+        return self.named(list(filter(fits, self._answering)))
 
     def _of(self, index: Mapping[str, Sequence[int]], names: Iterable[str]) -> Iterator[Leaf]:
         found = [at for name in names if name in index for at in index[name]]
