@@ -491,6 +491,7 @@ def test_a_number_in_a_list_is_held_to_a_limit_that_counts_no_things(
 
 
 OUTSIDE = {"resource_outside_constraints": True}
+FOREIGN = {"tenant_mismatch": True}
 UUID = "03f2c1d0-0000-4000-8000-00000000000a"
 
 
@@ -979,6 +980,34 @@ def test_before_the_path_of_a_url_a_wildcard_stands_for_nothing_of_a_path(
         ({"tenant": " globex"}, UNCHECKED),
         ({"tenant": "globex" * 40}, UNCHECKED),
         ({"tenant_id": {"not": "globex"}}, UNCHECKED),
+        ({"tenant_id": {"$ne": "tenant_acme"}}, UNCHECKED),
+        ({"where": {"tenant_id": {"ne": "tenant_acme"}}}, UNCHECKED),
+        ({"filters": [{"field": "tenant_id", "op": "ne", "value": "tenant_acme"}]}, UNCHECKED),
+        ({"session_id": {"ne": "sess_2026_05_12_001"}}, UNCHECKED),
+        ({"session_id": {"gt": ""}}, UNCHECKED),
+        ({"field": "session_id", "value": "sess_2026_05_12_999"}, UNCHECKED),
+        ({"field": "session_id", "value": "summer_2026"}, {}),
+        ({"session_id": {"ne": "summer_2026"}}, {}),
+        ({"filters": [{"field": "tenant_id", "op": "eq", "value": "tenant_globex"}]}, {**FOREIGN, **UNCHECKED}),
+        (
+            {"filter": {"name": "crm.tenantId", "operator": "IN", "values": ["tenant_acme", "globex"]}},
+            {**FOREIGN, **UNCHECKED},
+        ),
+        ({"filters": [{"field": "tenant_id", "op": "eq", "value": "contoso"}]}, UNCHECKED),
+        ({"filters": [{"field": "tenant_id", "op": "like", "value": "tenant_globex"}]}, UNCHECKED),
+        ({"filters": [{"field": "tenant_id", "value": "tenant_globex"}]}, UNCHECKED),
+        ({"must_not": [{"field": "tenant_id", "op": "eq", "value": "tenant_globex"}]}, UNCHECKED),
+        (
+            {
+                "of": [
+                    {"key": "tenant_id", "op": "=", "value": "globex"},
+                    {"key": "title", "op": "=", "value": "Foo"},
+                ]
+            },
+            UNCHECKED,
+        ),
+        ({"of": [{"key": "tenant_id", "value": "tenant_acme"}, {"key": "title", "value": "Foo"}]}, {}),
+        ({"filters": [{"field": "tenant_id", "op": "eq", "value": "tenant_acme"}]}, {}),
         ({"session": "sess_2026_05_12_999"}, UNCHECKED),
         ({"tenants": [{"id": "tenant_acme", "name": "globex"}]}, {}),
         ({"tenant": "Tenant_Acme"}, {}),

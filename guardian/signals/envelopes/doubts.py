@@ -93,14 +93,26 @@ class Doubts:
         if envelope.tenant_id == UNTOLD:
             return
         tenant = envelope.tenant_id.casefold()
-        for leaf, said in self._may_name(lambda told: told.casefold() == tenant, "tenant_id"):
+        for path, said in self._owned("tenant_id", lambda told: told.casefold() == tenant):
             if _WORD.fullmatch(said):
-                yield f"{shown(leaf.path)} is {shown(said)}, which may be another tenant"
+                yield f"{shown(path)} is {shown(said)}, which may be another tenant"
+        for path, _ in self._others(("tenant_id",)):
+            yield f"{shown(path)} may mean other tenants than it names"
         if "session_id" in self.seen.features_missing:
             return
-        for leaf, said in self._may_name(lambda told: told == envelope.session_id, "session_id"):
+        for path, said in self._owned("session_id", lambda told: told == envelope.session_id):
             if _REFERENCE.fullmatch(said) and alike(said, envelope.session_id):
-                yield f"{shown(leaf.path)} is {shown(said)}, which may be another session"
+                yield f"{shown(path)} is {shown(said)}, which may be another session"
+        for path, left in self._others(("session_id",)):
+            if not left or any(alike(said, envelope.session_id) for said in left):
+                yield f"{shown(path)} may mean other sessions than it names"
+
+    def _owned(self, name: str, own: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+        """Where an object or a filter may name another owner than the envelope's."""
+        yield from ((leaf.path, said) for leaf, said in self._may_name(own, name))
+        for path, told, alone in self._filters.asked((name,)):
+            if alone or not any(map(own, told)):
+                yield from ((path, said) for said in map(str.strip, told) if not own(said))
 
     def _resources(self) -> Iterator[str]:
         classes = self.constraints.data_classes

@@ -1,7 +1,7 @@
 """Whose a tenant or a session is that a call names, and what that proves. Pure."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache, partial
 from itertools import islice
@@ -10,10 +10,11 @@ from guardian.domain.envelope import UNTOLD
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import Breach, Observation, marks
 from guardian.signals.envelopes.admitting import spelt
+from guardian.signals.envelopes.filters import Filters
 from guardian.signals.words.constraints import text, values
 from guardian.signals.words.identifiers import as_uuid
 from guardian.signals.words.json_texts import unfolded
-from guardian.signals.words.leaves import Leaf, Touched, touched
+from guardian.signals.words.leaves import Touched, touched
 from guardian.signals.words.wording import and_others, shown
 
 _LETTERS = re.compile(r"[A-Za-z]*")
@@ -41,20 +42,24 @@ def ownership(seen: Observation, action: Touched, known: frozenset[str]) -> Iter
     """A tenant or session that the action names must be the envelope's own. `known` are tenants that there are.
 
     Nothing is checked where no tenant is told (such sessions are known by their place), and sessions are not
-    checked where the session has no name that a call could know. A session may name those that it delegated to. To
-    name its parent, others of the same work, or one that has not acted yet (a child just made) proves nothing.
+    checked where the session has no name that a call could know. A filter by tenant counts where it asks for one
+    of `known`. A session may name those that it delegated to. To name its parent, others of the same work, or one
+    that has not acted yet (a child just made) proves nothing.
     """
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
         return
-    yield from _foreign(action, "tenant", envelope.tenant_id, partial(_tenants, _spellings(known)))
+    tenants = partial(_tenants, _spellings(known))
+    filtered = Filters(action).surely("tenant_id")
+    asked = [each for each in filtered if tenants(envelope.tenant_id, each[1].strip()) is _Force.PROOF]
+    yield from _foreign(action, "tenant", envelope.tenant_id, tenants, asked=asked)
     if "session_id" not in seen.features_missing:
         near = {envelope.parent_session_id, *seen.parent.chain, *seen.doubtful}
 
         def force(own: str, said: str) -> _Force:
             return min(_sessions(own, said), _Force.LITTLE if said in near else _Force.PROOF)
 
-        yield from _foreign(action, "session", envelope.session_id, force, seen.below)
+        yield from _foreign(action, "session", envelope.session_id, force, ours=seen.below)
 
 
 def named_sessions(event: DecisionEvent) -> frozenset[str]:
@@ -82,18 +87,20 @@ def _foreign(
     kind: str,
     own: str,
     force: Callable[[str, str], _Force],
+    *,
     ours: frozenset[str] = frozenset(),
+    asked: Sequence[tuple[str, str]] = (),
 ) -> Iterator[Breach]:
     """One breach for all that proves something, another for all that means little: who was told of another's name
     with a doubt beside it, and accepts the name, is not accused of the doubt as of a fact."""
     own = own.strip()
-    named: dict[str, Leaf] = {}
-    for leaf, value in values(action, f"{kind}_id"):
-        named.setdefault(text(value).strip(), leaf)
+    named: dict[str, str] = {}
+    for path, value in (*((leaf.path, value) for leaf, value in values(action, f"{kind}_id")), *asked):
+        named.setdefault(text(value).strip(), path)
     foreign = {said: force(own, said) for said in named if said not in ours and not _same(own, said)}
     for told in sorted(set(foreign.values()) - {_Force.NOTHING}, reverse=True) or set(foreign.values()):
         said, *others = (said for said, meant in foreign.items() if meant is told)
-        detail = f"{shown(named[said].path)} names {kind} {shown(said)}, not {shown(own)}"
+        detail = f"{shown(named[said])} names {kind} {shown(said)}, not {shown(own)}"
         if told:
             about = marks(_known_by(kind, each) for each in (said, *others))
             yield Breach(f"{kind}_mismatch", detail + and_others(others), told is _Force.PROOF, about)

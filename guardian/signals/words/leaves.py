@@ -156,6 +156,15 @@ def ranges(operator: str) -> bool:
     return (canonical(operator) or operator) in _RANGES
 
 
+def leaves_out(path: str) -> bool:
+    """Whether an object on the way to a value holds what a query does not ask for.
+
+    >>> leaves_out("arguments.must_not.value"), leaves_out("arguments.filter.value")
+    (True, False)
+    """
+    return not _OTHERS.isdisjoint(map(canonical, path.split(".")))
+
+
 def touched(event: DecisionEvent) -> Touched:
     """The values that the action's arguments and resource name."""
     return _touched(event, {})
