@@ -93,6 +93,9 @@ def test_a_sensitive_read_and_then_a_send_that_nobody_asked_for_is_told_with_bot
         {"to": "ines@acme.example", "bcc": {"value": STRANGER}},
         {"to": "ines@acme.example", "bcc": {"list": [STRANGER]}},
         {"to": {"name": "Ines", "primary": STRANGER}},
+        {"to": "ines@acme.example", "bcc[0]": STRANGER},
+        {"to.0": "ines@acme.example", "to.1": STRANGER},
+        {"to[0][email]": "ines@acme.example", "to[1][email]": STRANGER},
     ],
 )
 def test_a_recipient_in_any_wrapping_is_one(act: Any, payments: Any, last: Any, arguments: dict[str, Any]) -> None:
@@ -121,6 +124,11 @@ def test_an_honest_recipient_in_a_wrapping_is_whom_the_purpose_names(act: Any, p
         {"to": ["bo@acme.example", {"email": "ines@acme.example"}]},
         *({name: [{"email": "ines@acme.example"}]} for name in ("recipients", "attendees")),
         {"personalizations": [{"to": [{"email": "ines@acme.example"}]}, {"to": [{"email": "bo@acme.example"}]}]},
+        *(
+            {"to[0]": "ines@acme.example", "to[1]": "bo@acme.example", **more}
+            for more in ({}, {"recipients.0": "bo@acme.example"})
+        ),
+        *({f"{name}[0][email]": "ines@acme.example", f"{name}[0][name]": "Ines"} for name in ("to", "recipients")),
     ],
 )
 def test_a_list_of_objects_names_whom_these_name_and_nobody_else(

@@ -544,6 +544,94 @@ def test_a_resource_in_another_wrapping_is_still_that_resource(
     assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == found
 
 
+MONEY = {"max_amount": 100, "max_recipients": 2}
+
+
+@pytest.mark.parametrize(
+    ("constraints", "spelt", "nested"),
+    [
+        *(
+            ({"contract_ids": ["c_1"]}, spelt, nested)
+            for value in ("c_1", "c_9")
+            for spelt, nested in (
+                ({"contract_ids[0]": value}, {"contract_ids": [value]}),
+                ({"contract_ids.0": value, "contract_ids.1": "c_1"}, {"contract_ids": [value, "c_1"]}),
+                ({"contract_ids__0": value}, {"contract_ids": [value]}),
+                ({"contracts[0][id]": value}, {"contracts": [{"id": value}]}),
+                ({"contracts.0.id": value}, {"contracts": [{"id": value}]}),
+                ({"data": {"https://acme.example/contract_ids[0]": value}}, {"data": {"contract_ids": [value]}}),
+                ({"contract_id__in": [value]}, {"contract_id": {"in": [value]}}),
+                ({"contract_id[in][0]": value}, {"contract_id": {"in": [value]}}),
+                ({"contract_id[in][]": [value]}, {"contract_id": {"in": [value]}}),
+                ({"contract_id[$eq]": value}, {"contract_id": {"$eq": value}}),
+                ({"contract_id.eq": value}, {"contract_id": {"eq": value}}),
+                ({"contractIdIn": [value]}, {"contract_id": {"in": [value]}}),
+                ({"contract_id_eq": value}, {"contract_id": {"eq": value}}),
+                ({"contract_id__ne": value}, {"contract_id": {"ne": value}}),
+                ({"contract_id[ne]": value}, {"contract_id": {"ne": value}}),
+                ({"contract_id_not_in": [value]}, {"contract_id": {"not_in": [value]}}),
+                ({"contract_id != ": value}, {"contract_id": {"!=": value}}),
+                ({"contract_id__gte": value}, {"contract_id": {"gte": value}}),
+                ({"contract_id__not__in": [value]}, {"contract_id": {"not": {"in": [value]}}}),
+                ({"contract_id__contains": value}, {"contract_id": {"contains": value}}),
+                ({"contract_id_like": value}, {"contract_id": {"like": value}}),
+            )
+        ),
+        ({}, {"tenant_ids[0]": "tenant_globex"}, {"tenant_ids": ["tenant_globex"]}),
+        ({}, {"tenant_id__in": ["tenant_globex"]}, {"tenant_id": {"in": ["tenant_globex"]}}),
+        ({}, {"session_id[eq]": "sess_2026_05_12_999"}, {"session_id": {"eq": "sess_2026_05_12_999"}}),
+        (MONEY, {"amount[0]": 400}, {"amount": [400]}),
+        (MONEY, {"amount__gte": 400}, {"amount": {"gte": 400}}),
+        (
+            MONEY,
+            {f"recipients[{at}]": "a@acme.example" for at in range(3)},
+            {"recipients": ["a@acme.example"] * 3},
+        ),
+        ({"denied_regions": ["us-*"]}, {"regions[0]": "us-east-1"}, {"regions": ["us-east-1"]}),
+    ],
+)
+def test_a_key_that_spells_out_a_list_or_an_operator_means_what_is_nested_so(
+    observe: Observe, breaches: Breaches, constraints: dict[str, Any], spelt: object, nested: object
+) -> None:
+    one, other = (
+        breaches(
+            KNOWING,
+            observe(envelope__resource_constraints=constraints, action__arguments=told, action__resource=None),
+        )
+        for told in (spelt, nested)
+    )
+    assert one == other
+
+
+def test_what_is_no_list_and_no_operator_stays_a_name_of_its_own(observe: Observe, breaches: Breaches) -> None:
+    mine = {"orders": ["o_1"], "signs": ["s_1"]}
+    for said, found in (
+        ({"sign_in": "x9", "10.0.0.1": "x9", "items.sku": "x9"}, {}),
+        ({"orders[5512]": "x9"}, UNCHECKED),
+        ({"orders.5512": "x9"}, UNCHECKED),
+    ):
+        seen = observe(envelope__resource_constraints=mine, action__arguments=said)
+        assert breaches(EnvelopeBreach(), seen) == found, said
+
+
+def test_an_operator_without_a_value_asks_for_all_and_a_list_under_one_is_one_value(
+    observe: Observe, breaches: Breaches
+) -> None:
+    for said in (
+        {"contract_id__ne": None},
+        {"contract_id[gt]": ""},
+        {"where": {"field": "contract_id", "op": "ne", "value[0]": "contract_7781"}},
+    ):
+        assert breaches(EnvelopeBreach(), observe(action__arguments=said)) == UNCHECKED, said
+
+
+def test_a_rule_of_redaction_goes_by_a_key_as_it_is_spelt(observe: Observe, folded: Any) -> None:
+    facts = {"redacted": {"action.arguments.contract_ids[0]": "hash"}}
+    seen = observe(action__arguments={"contract_ids[0]": "5f8a"}, action__resource=None, facts=facts)
+    _, (signal,) = folded(EnvelopeBreach(), [seen])
+    assert (signal.breaches, "(redacted), so not checked" in signal.reason) == ((), True)
+
+
 OTHER = '{"contract_id": "c_9"}'
 DEEP = "[" * 100_000 + "{" + "]" * 100_000
 
@@ -1517,6 +1605,12 @@ def test_what_asks_for_all_or_may_count_in_the_place_of_an_admitted_value_is_a_d
         *((DENIED, {name: "us-east-1"}, UNCHECKED) for name in ("aws_region", "region_name", "awsRegions")),
         ({"regions": ["eu-1"]}, {"aws_region": "us-east-1"}, UNCHECKED),
         (CONTRACTS, {"previous_contract_id": "c_9"}, UNCHECKED),
+        *(
+            (CONTRACTS, {name: "c_9"}, UNCHECKED)
+            for name in ("contract_id_2", "contractId2", "filter[contract_id]")
+        ),
+        (FORBIDDEN, {"path_2": "/etc/passwd"}, UNCHECKED),
+        (CONTRACTS, {"contract_id_2": "c_1", "exclude[contract_id]": "c_9"}, {}),
         *((FORBIDDEN, {name: ["/etc"]}, {}) for name in ("exclude_paths", "path_excludes", "forbidden_paths")),
         (PATHS, {"exclude_path": "/etc", "filename": "report.pdf", "path_name": "/srv/acme/a"}, {}),
         ({"ids": ["c_1"]}, {"user_id": "u_7"}, {}),

@@ -2,10 +2,12 @@
 
 `contract_ids`, `contract_id`, `contract: {"id": …}` and a resource of type `contract` answer to one name. A value
 may be wrapped: `{"contract_id": {"eq": …}}` speaks for its object. Whether the object's name means its other
-members is not certain. Where an action holds more than the bounds allow, the rest is not looked at and `cut` says
-so.
+members is not certain. A key that spells out a list or an operator, as forms and queries do (`contract_ids[0]`,
+`contract_id__in`), is read as if that were nested. Where an action holds more than the bounds allow, the rest is
+not looked at and `cut` says so.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -41,6 +43,24 @@ _RANGES = word_set("ge greater_than gt gte le less_than lt lte") | {"<", ">", "<
 _COMPARING = _RANGES | word_set("is_not ne neq nin not not_equal not_equal_to not_in") | {"!=", "<>"}
 _OTHERS = _COMPARING | _LEFT_OUT | {"must_not"}
 """Canonical names and signs under which a query holds what it does not ask for, or where that ends."""
+_MATCHING = word_set(
+    "between contain ends_with endswith exact icontain iendswith iexact ilike iregex isnull istartswith like "
+    "match range regex starts_with startswith"
+)
+_OPERATORS = WRAPPERS | _COMPARING | _MATCHING
+_ITEM = re.compile(r"(?<![^.\[/])([^\[\]./\d][^\[\]./]*?\]?)(?:\[\d{1,3}\]|(?:\.|__)\d{1,3}(?=[.\[]|__|\Z))+")
+"""An item of a list in a key. A longer number is rather what an object is called: `orders[5512]`."""
+_MEMBERS, _HELD = re.compile(r"[.\[\]]+(?=[^.\[\]])"), re.compile(r"\[([^\[\]]+)\]")
+"""Where a key goes on to a member of an object, `to[email]`."""
+_JOINT = re.compile(r"(.+)(?:__|[.\[])([^.\[\]]+)\]?(?:\[\])*", re.DOTALL)
+_SIGN = re.compile(r"(.*?\w)\s*([<>]=?|!=|<>)\s*", re.DOTALL)
+_ENDING = re.compile(
+    rf"(.+?)_({'|'.join(sorted(filter(str.islower, _COMPARING)))}"
+    r"|contains|ends_with|eq|(?<=id_)in|(?<=ids_)in|like|starts_with)"
+)
+"""Where an operator stands behind a name: `contract_id[ne]`, `amount >=`, `contractIdNotIn`. `sign_in` is none."""
+_MAX_STEPS = 3
+_DIGITS = "0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +118,16 @@ class Touched:
         return self._of(self._lying, names)
 
     def compounds(self, names: Iterable[str]) -> Iterator[Leaf]:
-        """The leaves with a longer name for one of the names, `target_path` or `path_name` for `path`; any other
-        that begins so is rather its date, size or state."""
-        begin, end = tuple(f"{name}_" for name in names), tuple(f"_{name}" for name in names)
+        """The leaves with a longer name for one of the names, `target_path`, `path_name` or `path_2` for `path`;
+        any other that begins so is rather its date, size or state."""
+        wanted = frozenset(names)
+        begin, end = tuple(f"{name}_" for name in wanted), tuple(f"_{name}" for name in wanted)
         joined = [
             known
             for known in self._answering
-            if known.endswith(end) or (known.endswith(_NAMING) and known.startswith(begin))
+            if known.endswith(end)
+            or (known.endswith(_NAMING) and known.startswith(begin))
+            or (known[-1:] in _DIGITS and canonical(known.rstrip(_DIGITS)) in wanted)
         ]
         return self.named(known for known in joined if _LEFT_OUT.isdisjoint(known.split("_")))
 
@@ -251,7 +274,17 @@ class _Place(NamedTuple):
 
     def below(self, key: str, inside: frozenset[str]) -> "_Place":
         rules = self.rules and hiding.below(self.rules, key)
-        return _Place(f"{self.path}.{_cut(key)}", (*self.keys, key[-_NAME_CHARS:]), inside, self.depth + 1, rules)
+        said = _said(key) if len(key) <= _NAME_CHARS else _Said(key, key[-_NAME_CHARS:])
+        path, keys, inside = f"{self.path}.{_cut(said.path)}", (*self.keys, said.name), inside | said.inside
+        for operator in said.operators:
+            inside = inside if canonical(operator) in WRAPPERS else inside | _names(keys) | _through(keys)
+            path, keys = f"{path}.{_cut(operator)}", (*keys, operator)
+        return _Place(path, keys, inside, self.depth + 1, rules)
+
+    def list(self, key: str, inside: frozenset[str], items: int) -> Leaf:
+        """For the list below that keys spell out item by item."""
+        told = self.below(key, inside).leaf([])
+        return replace(told, path=self.below(f"{key}[0]", inside).path, count=items)
 
     def item(self, at: int) -> "_Place":
         """An item of the list here: an item of `records` is a `record`."""
@@ -280,6 +313,7 @@ def _walk(value: object, at: _Place) -> Iterator[Leaf | _Aside]:
         around = at.inside if wraps or not at.keys else at.inside | _names(at.keys) | _through(at.keys)
         for key, item in value.items():
             yield from _walk(item, at.below(key, around))
+        yield from (at.list(key, around, len(items)) for key, items in _lists(value).items())
     elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
         yield _Aside.WITHIN
         if any(isinstance(item, Mapping) for item in value):
@@ -318,6 +352,54 @@ def _through(keys: tuple[str, ...]) -> frozenset[str]:
 
 def _tail(key: str) -> str:
     return key.rpartition("/")[2]
+
+
+class _Said(NamedTuple):
+    """What a key spells out: the path of what it names, the name, in the singular where it means an item, the
+    names of objects around it, and the operators behind it."""
+
+    path: str
+    name: str
+    inside: frozenset[str] = frozenset()
+    operators: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=8_192)
+def _said(key: str) -> _Said:
+    """
+    >>> [_said(key)[1::2] for key in ("order_ids[0]", "orders.0.id__in", "idNe", "sign_in")]
+    [('order_id', ()), ('order.id', ('in',)), ('id', ('ne',)), ('sign_in', ())]
+    >>> _said("to[0][email]").path, _said("to[0][email]").inside
+    ('to.email', frozenset({'to'}))
+    """
+    slash = key.rfind("/") + 1
+    name, operators = _ITEM.sub(_one, key[slash:]), list[str]()
+    while len(operators) < _MAX_STEPS:
+        found = _JOINT.fullmatch(name)
+        if found is None or (canonical(found[2]) or found[2]) not in _OPERATORS:
+            found = _SIGN.fullmatch(name) or _ENDING.fullmatch("_".join(words(name)))
+        if found is None:
+            break
+        name, operators = found[1], [found[2], *operators]
+    *above, _ = _MEMBERS.split(name)
+    around = frozenset[str]().union(*map(_named, above[-_MAX_STEPS:], ("", *above[-_MAX_STEPS:])))
+    name = key[:slash] + name
+    return _Said(_HELD.sub(r".\1", name), name, around - {""}, tuple(operators))
+
+
+def _one(items: re.Match[str]) -> str:
+    above, joint, last = items[1].rpartition("__")
+    name = last.removesuffix("]")
+    return above + joint + (canonical(name) or name) + last[len(name) :]
+
+
+def _lists(value: Mapping[str, object]) -> Mapping[str, set[str]]:
+    """The lists that an object's keys spell out item by item, and these items."""
+    found: dict[str, set[str]] = {}
+    for key in value:
+        if item := _ITEM.search(key[:_NAME_CHARS]):
+            found.setdefault(key[: item.end(1)], set()).add(item[0])
+    return found
 
 
 def _cut(key: str) -> str:
