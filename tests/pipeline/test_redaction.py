@@ -307,3 +307,12 @@ def test_nor_does_one_that_reaches_into_a_text_of_json(redacting, body, path, wa
     told = envelope_breach(world)
     assert (told.value, told.breaches) == (0.0, ()), told.reason
     assert not world.findings
+
+
+def test_of_several_texts_that_cannot_be_read_one_that_no_rule_leads_into_is_a_doubt(redacting, body):
+    world = redacting({f"{ARGUMENTS}.params.0.email": "shape"})
+    texts = ['{"email": "ann@acme.example",}', '{"email": "bo@acme.example",}']
+    world.feed(body(1, action__arguments={"params": texts[:1], "contract_id": "contract_7781"}))
+    assert envelope_breach(world).breaches == ()
+    world.feed(body(2, action__arguments={"params": texts, "contract_id": "contract_7781"}))
+    assert [breach.name for breach in envelope_breach(world).breaches] == ["arguments_unchecked"]

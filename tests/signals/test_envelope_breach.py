@@ -633,6 +633,21 @@ def test_a_rule_of_redaction_goes_by_a_key_as_it_is_spelt(observe: Observe, fold
 
 
 OTHER = '{"contract_id": "c_9"}'
+ESCAPED = r'"\u007b\"contract_id\": \"c_9\"}"'
+ALMOST = (
+    '{"contract_id": "c_9",}',
+    OTHER + ";",
+    "// which one\n" + OTHER,
+    "/* which\none */ # of them\n" + OTHER,
+    "{contract_id:'c_9'}",
+    "[{'contract_id': 'c_9'}]",
+    '[1, {"contract_id": "c_9"},]',
+    f"'{OTHER}'",
+    f"```json\n{OTHER}\n```",
+    f"{OTHER} {OTHER}",
+    json.dumps(json.dumps(json.dumps(OTHER))),
+)
+"""What readers that forgive more than a comma too many take for an object."""
 DEEP = "[" * 100_000 + "{" + "]" * 100_000
 
 
@@ -653,7 +668,17 @@ DEEP = "[" * 100_000 + "{" + "]" * 100_000
         ({"params": '{"records": 400}'}, {"records_over_limit": True, "records_over_limit_session": True}),
         ({"params": '{"data_classes": ["payroll"]}'}, {"data_class_outside": True}),
         ({"params": '["c_9"]'}, {}),
-        ({"params": "{contract_id: c_9}"}, {}),
+        *(
+            ({"params": told}, OUTSIDE)
+            for told in (f"\ufeff {OTHER}", json.dumps(OTHER), json.dumps(json.dumps(OTHER)), ESCAPED)
+        ),
+        *(({"params": told}, UNCHECKED) for told in ALMOST),
+        *(({"content": told}, {}) for told in ALMOST),
+        ({"call": {"arguments": [ALMOST[0]]}}, UNCHECKED),
+        ({"params": "{contract_id: c_9}"}, UNCHECKED),
+        ({"query": "{user(id: 5) {name}}"}, {}),
+        ({"query": '{job="api"} |= "failed"', "filter": "[a-z]{3}", "where": "{status} = 1"}, {}),
+        ({"query": '"the {exact} phrase"', "filter": r"\u0041", "args": r'["\u0041"]'}, {}),
         ({"params": json.dumps(dict.fromkeys(map(str, range(3_000)), "x"))}, {"arguments_cut": False}),
         (
             {"params": json.dumps({"args": json.dumps({"args": json.dumps({"args": OTHER})})})},
