@@ -52,12 +52,13 @@ Signature = Literal["absent", "unchecked", "missing", "valid", "invalid"]
 
 NOTED = frozenset(
     {
-        *("arguments_unchecked", "reissued_unclear", "renewed"),
+        *("arguments_unchecked", "other_purpose", "reissued_unclear", "renewed"),
         *("credential_in_arguments", "credential_in_resource"),
     }
 )
-"""Soft breaches that ask for nothing out of the box: something could not be compared, an envelope was renewed by
-who may issue it, or an argument is merely called a secret, as those are with which honest agents log in."""
+"""Soft breaches that ask for nothing out of the box: something could not be compared, a child's purpose shares no
+word with those above it, as honest parts of a task do, an envelope was renewed by who may issue it, or an
+argument is merely called a secret, as those are with which honest agents log in."""
 
 _OF_PAPERS = frozenset({"signature_missing"})
 _SUMS = frozenset({"limit_exceeded_session", "records_over_limit_session"})

@@ -30,7 +30,7 @@ from guardian.signals.envelopes.comparing import bounded
 from guardian.signals.envelopes.narrowing import Delegation, Widening, in_one_spelling
 from guardian.signals.options import known, within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.words.wording import shown
+from guardian.signals.words.wording import only_reads, shown
 
 _RULES = {
     "wider_tools": (1.0, "Child session holds tools that its parent did not"),
@@ -38,6 +38,7 @@ _RULES = {
     "wider_data_classes": (1.0, "Child session reaches data classes that its parent did not"),
     "wider_limits": (0.9, "Child session has wider limits than its parent"),
     "wider_purpose": (0.6, "Child session has a wider purpose than its parent"),
+    "other_purpose": (0.2, "Child session acts for a purpose that has no word of its parent's"),
     "later_expiry": (0.8, "Child session may outlive its parent"),
     "changed_delegator": (1.0, "Child session acts for another person than its parent"),
     "unnamed_delegator": (0.4, "Child session does not name for whom it acts"),
@@ -64,7 +65,7 @@ _RULES = {
 WEIGHTS = {name: weight for name, (weight, _) in _RULES.items()}
 TITLES = {name: title for name, (_, title) in _RULES.items()}
 
-_NO_PROOF = ("unnamed_delegator", "wider_unclear", "renewed")
+_NO_PROOF = ("other_purpose", "unnamed_delegator", "wider_unclear", "renewed")
 """Soft, whether `soft` lists them or not: lists from before these were rules would make facts of them."""
 _DENIED_FORCE = 0.6
 _TOLD = 0.1
@@ -194,7 +195,8 @@ class DelegationWidening(SignalFold):
     def _beside(self, seen: Observation, parent: Envelope) -> Delegation:
         alike = _alike(seen.event.envelope, parent, seen.spelling)
         above, named = seen.parent.principals, seen.event.names_delegator
-        return Delegation(*alike, self.kept_share, seen.redacted, above, named)
+        root, acts = seen.parent.root_purpose, not only_reads(seen.event.action.tool)
+        return Delegation(*alike, self.kept_share, seen.redacted, above, named, root_purpose=root, acts=acts)
 
 
 plugin = DelegationWidening

@@ -42,7 +42,7 @@ def test_configuration_overrides_what_a_rule_asks_for() -> None:
     assert custom.wanted(one_in=1, breaches=[Breach("copied_authority", "")]) is Effect.REVOKE
 
 
-@pytest.mark.parametrize("name", ["arguments_unchecked", "reissued_unclear", "renewed"])
+@pytest.mark.parametrize("name", ["arguments_unchecked", "other_purpose", "reissued_unclear", "renewed"])
 def test_what_is_merely_noted_asks_for_nothing_unless_it_is_hard_or_configured(name: str) -> None:
     assert wanted(1, name, hard=False) is Effect.NONE
     assert wanted(1_000, name, hard=False) is Effect.FLAG

@@ -20,7 +20,7 @@ from guardian.signals.envelopes.admitting import admits, admits_class, spelt
 from guardian.signals.envelopes.comparing import spend
 from guardian.signals.envelopes.denying import freed, freed_classes
 from guardian.signals.words.constraints import DATA_CLASS, Constraints, number, read
-from guardian.signals.words.hiding import AGENT, DELEGATOR
+from guardian.signals.words.hiding import AGENT, DELEGATOR, PURPOSE
 from guardian.signals.words.wording import (
     canonical,
     content,
@@ -35,6 +35,8 @@ from guardian.signals.words.wording import (
 ANYTHING = "*"
 """An entry that bounds nothing: to drop a list with it makes nobody wider."""
 _LISTED = 5
+_BEGINNING = 4
+"""By so many letters words are alike: renew and renewal, book and booking."""
 _TIMES = frozenset({"until", "after", "before", "expire", "expires", "expiry", "exp"})
 _ENDS = frozenset({"until", "expire", "expires", "expiry", "exp"})
 _ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
@@ -95,7 +97,9 @@ def in_one_spelling(
 class Delegation:
     """A child's envelope beside its parent's. `kept_share` in [0, 1] is the share of kept tools that is too much;
     `redacted` are the rules by which both were redacted: what they hide is not compared. `principals` are the
-    delegators and agents of the sessions above the parent, `named` is whether the child's delegator was told."""
+    delegators and agents of the sessions above the parent, `named` is whether the child's delegator was told.
+    `root_purpose` stands at the head of the chain, empty where nobody knows it; `acts` is whether the child does
+    more than look something up."""
 
     child: Envelope
     parent: Envelope
@@ -103,6 +107,8 @@ class Delegation:
     redacted: Mapping[str, str]
     principals: tuple[str, ...] = ()
     named: bool = True
+    root_purpose: str = ""
+    acts: bool = False
 
     def missing(self) -> str:
         """What could not be compared, in words; empty where all could."""
@@ -183,6 +189,18 @@ class Delegation:
         elif added := joins_more(mine, theirs):
             said = _some(sorted(added))
             yield Widening("wider_purpose", f"the child's purpose adds to its parent's: {said}", about)
+        elif self.acts and self._another(mine):
+            detail = f'the child\'s purpose "{shown(mine)}" has no word of those above it'
+            yield Widening("other_purpose", detail, about)
+
+    def _another(self, mine: str) -> bool:
+        """Whether a purpose shares no word with those above it, nor the beginning of one, where nothing is
+        redacted and none of them leaves open what is done."""
+        above = [purpose for purpose in (self.parent.purpose, self.root_purpose) if purpose.strip()]
+        if PURPOSE in self.redacted or any(map(open_ended, above)):
+            return False
+        said, *others = ({word[:_BEGINNING] for word in content(purpose)} for purpose in (mine, *above))
+        return bool(said) and all(others) and said.isdisjoint(set().union(*others))
 
     def _kept(self, child: Constraints, parent: Constraints) -> Iterator[Widening]:
         mine, theirs = frozenset(self.child.allowed_tools), frozenset(self.parent.allowed_tools)

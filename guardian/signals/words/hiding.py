@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from guardian.domain.redacted import Rule, below
 
-__all__ = ["AGENT", "DELEGATOR", "Rule", "below", "dropped", "hides", "marked", "under"]
+__all__ = ["AGENT", "DELEGATOR", "PURPOSE", "Rule", "below", "dropped", "hides", "marked", "under"]
 
-DELEGATOR, AGENT = "envelope.delegator_id", "envelope.agent_id"
+DELEGATOR, AGENT, PURPOSE = "envelope.delegator_id", "envelope.agent_id", "envelope.purpose"
 _MARK = "[redacted:"
 
 
