@@ -19,6 +19,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from guardian.domain.signal import Observation, SharedReads, Signal
@@ -100,7 +101,8 @@ class ChainExposure(SignalFold):
             return None
         kinds = {kind: (str(read[0]), bool(read[1])) for kind, read in state["kinds"].items()}
         weight = max((_weight(kind, (*read, False)) for kind, read in kinds.items()), default=0.0)
-        return SharedReads(kinds, state["reads"], _subjects(state)[-_PRINTS_SHARED:], weight)
+        subjects = _spread(_subjects(state), state.get("ranks", {}), _PRINTS_SHARED)
+        return SharedReads(kinds, state["reads"], subjects, weight)
 
     def _carried(self, state: State, seen: Observation, way: Way, told: str = TOLD) -> Signal:
         tool = shown(seen.event.action.tool, 60)
@@ -177,19 +179,18 @@ class ChainExposure(SignalFold):
             if kind not in kinds or (declared and not kinds[kind][1]):
                 kinds[kind] = [shown(event.action.tool, 60), declared]
         prints: dict[str, int] = dict(state["prints"])
-        about: dict[str, bool] = {}
-        for path, told in seen.value_prints.items() if found else ():
-            about |= {p[:64]: about.get(p[:64], False) or names_whom(path) for p in told}
-        if found and seen.fingerprint is not None:
-            about |= {source(at, seen.fingerprint): True for at in places if at != WEB}
-        for print_, whom in about.items():  # the newest last, also one seen before
-            prints[print_] = min(prints.pop(print_, 0) + whom, _MAX_COUNT)
+        ranks: dict[str, int] = dict(state.get("ranks", {}))
+        for rank, (print_, whom) in enumerate(_about(seen, places).items() if found else ()):
+            prints[print_] = min(prints.pop(print_, 0) + whom, _MAX_COUNT)  # the newest last
+            ranks[print_] = min(ranks.get(print_, rank), rank)
+        kept = _spread(tuple(prints), ranks, _MAX_PRINTS)
         return {
             "kinds": kinds,
             "reads": min(state["reads"] + 1, _MAX_COUNT),
             "sensitive": min(state["sensitive"] + bool(found), _MAX_COUNT),
             "unclassed": min(state["unclassed"] + (not found and not event.data_classes), _MAX_COUNT),
-            "prints": dict(list(prints.items())[-_MAX_PRINTS:]),
+            "prints": {print_: prints[print_] for print_ in kept},
+            "ranks": {print_: ranks[print_] for print_ in kept if ranks.get(print_)},
         }
 
     def _told(self, state: State, seen: Observation) -> str:
@@ -229,6 +230,31 @@ def _of_others(seen: Observation) -> Iterator[str]:
 def _subjects(state: State) -> tuple[str, ...]:
     """Fingerprints of what sensitive reads were about (a period is nobody), and of where they were made."""
     return tuple(print_ for print_, times in state["prints"].items() if times)
+
+
+def _about(seen: Observation, places: Sequence[str]) -> dict[str, bool]:
+    """Fingerprints of what a sensitive read was given, each with whether that says whom it is about: first where
+    it was made and those that do, one of each argument after another, so that no list hides what stands beside
+    it."""
+    told = [
+        (not names_whom(path), at, print_[:64])
+        for path, prints in seen.value_prints.items()
+        for at, print_ in enumerate(prints)
+    ]
+    if seen.fingerprint is not None:
+        hosts = [at for at in places if at != WEB]
+        told += [(False, at, source(host, seen.fingerprint)) for at, host in enumerate(hosts)]
+    found: dict[str, bool] = {}
+    for other, _, print_ in sorted(told, key=itemgetter(0, 1)):
+        found.setdefault(print_, not other)
+    return found
+
+
+def _spread(prints: tuple[str, ...], ranks: Mapping[str, int], most: int) -> tuple[str, ...]:
+    """So many of the fingerprints, of each read as many as of the others, the first of each; of the first ones the
+    newest: a read of many values does not make what others were about forgotten."""
+    first = sorted(range(len(prints)), key=lambda at: (ranks.get(prints[at], 0), -at))[:most]
+    return tuple(prints[at] for at in sorted(first))
 
 
 def _reads_of_siblings(seen: Observation) -> int:

@@ -86,6 +86,57 @@ def test_a_value_of_a_sensitive_read_in_what_is_asked_outside_is_a_way_out(
 
 
 @pytest.mark.parametrize(
+    ("padding", "times"),
+    [
+        ({f"ids{n}": [f"id_{n}_{m}" for m in range(16)] for n in range(9)}, 1),
+        ({f"u{n}_id": [f"id_{n}_{m}" for m in range(16)] for n in range(32)}, 1),
+        ({"employee_ids": [f"emp_{m}" for m in range(16)]}, 40),
+    ],
+)
+def test_reads_of_many_values_do_not_make_forgotten_what_another_was_about(
+    act: Any, read: Any, last: Any, folded: Any, padding: dict[str, list[str]], times: int
+) -> None:
+    padded = [
+        act(
+            "hr.read_payroll",
+            {name: [f"{each}_{n}" for each in ids] for name, ids in padding.items()},
+            ("payroll",),
+        )
+        for n in range(times)
+    ]
+    signal = ChainExposure()
+    for reads in ([read(), *padded], [*padded, read(), *padded]):
+        assert last(*reads, act("web.fetch", {"url": URL})).value > 0.7
+        state, _ = folded(signal, reads)
+        assert len(state["prints"]) == 128
+        assert state["ranks"].keys() <= state["prints"].keys()
+        assert fingerprint("emp_9981x") in (told := signal.shared(state).prints)
+        assert len(told) <= 64
+
+
+def test_of_a_read_the_values_that_say_whom_it_is_about_are_kept_before_others(
+    act: Any, read: Any, last: Any, folded: Any
+) -> None:
+    notes = {f"note{n}": [f"n_{n}_{m}" for m in range(16)] for n in range(20)}
+    both = act("hr.read_payroll", {**notes, "employee_id": "emp_9981x"}, ("payroll",))
+    again = act(
+        "hr.read_payroll", {f"note{n}": [f"o_{n}_{m}" for m in range(16)] for n in range(31)}, ("payroll",)
+    )
+    assert last(both, *[again] * 9, act("web.fetch", {"url": URL})).value > 0.7
+    old, _ = folded(ChainExposure(), [read()])
+    del old["ranks"]  # as earlier versions kept it
+    after, _ = ChainExposure().fold(old, both)
+    assert after["prints"][fingerprint("emp_9981x")] == 2
+
+
+def test_where_there_are_too_many_reads_the_newest_are_remembered(act: Any, read: Any, last: Any) -> None:
+    reads = [act("hr.read_payroll", {"employee_id": f"emp_{n}x"}, ("payroll",)) for n in range(128)]
+    asked = act("web.fetch", {"url": URL})
+    assert last(read(), *reads, asked).value == 0.0
+    assert last(read(), *reads, read(), *reads[:127], asked).value > 0.7
+
+
+@pytest.mark.parametrize(
     ("tool", "arguments"),
     [
         ("web.fetch", {"url": "https://docs.example/payroll-2026"}),
