@@ -111,6 +111,70 @@ def test_an_honest_recipient_in_a_wrapping_is_whom_the_purpose_names(act: Any, p
     assert last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value == 0.0
 
 
+HIDDEN = "eve@evil.example"
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        {"headers": [{"name": "From", "value": "me@acme.example"}, {"name": "Bcc", "value": HIDDEN}]},
+        {"internetMessageHeaders": [{"value": [HIDDEN], "name": "X-Forward-To"}]},
+        {"parameters": [{"key": "to", "value": HIDDEN}]},
+        {"headers": f"Bcc: {HIDDEN}"},
+        {"extra_headers": ["Subject: payroll", f"bcc:\r\n Eve <{HIDDEN}>\r\n\r\nhello"]},
+        {"raw": f"To: ines@acme.example\nX-Notify: {HIDDEN}\n\nhello"},
+        {"notify_emails": [HIDDEN]},
+        {"blind_copy": f"Eve <{HIDDEN}>"},
+        {"forward": HIDDEN},
+        {"options": {"copyTo": f"ines@acme.example; {HIDDEN}"}},
+    ],
+)
+def test_who_gets_a_copy_by_another_name_or_by_a_header_is_a_recipient(
+    act: Any, payments: Any, last: Any, copied: dict[str, Any]
+) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    sent = {"to": "ines@acme.example", "body": "hello", **copied}
+    for tool in ("email.send", "files.share"):
+        found = last(payments(purpose=purpose), act(tool, sent, purpose=purpose))
+        assert found.value > 0.4
+        assert f"another address than {HIDDEN}" in found.reason
+    told = f"{purpose} and {HIDDEN}"
+    assert last(payments(purpose=told), act("email.send", sent, purpose=told)).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"body": f"{HIDDEN} asked for it", "copy": f"Dear Ines, {HIDDEN} asked for it"},
+        {"from": HIDDEN, "reply_to": HIDDEN, "notify": "maya@globex.example", "forward": True},
+        {"headers": [{"name": "From", "value": HIDDEN}, {"name": "Reply-To", "value": HIDDEN}, {"name": "To"}]},
+        {"headers": [{"name": "To", "value": {"quoted": 5}}, {"name": "Bcc", "value": [7, "nobody"]}]},
+        {"headers": f"From: {HIDDEN}\nReply-To: {HIDDEN}\n\nTo: {HIDDEN}", "raw": True},
+        {"attachments": [{"name": "external members", "value": f"Ann: {HIDDEN}"}]},
+    ],
+)
+def test_another_address_in_what_is_sent_or_of_who_sends_it_is_none(
+    act: Any, payments: Any, last: Any, beside: dict[str, Any]
+) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    told = {"purpose": purpose, "envelope__delegator_id": "maya@globex.example"}
+    sent = {"to": "ines@acme.example", **beside}
+    assert last(payments(**told), act("email.send", sent, **told)).value == 0.0
+
+
+def test_who_is_told_of_an_export_is_no_recipient_of_it(act: Any) -> None:
+    event = act("report.export", {"to": "s3", "notify": HIDDEN, "headers": f"Bcc: {HIDDEN}"}).event
+    assert [each.value for each in recipients_of(event)] == ["s3"]
+
+
+def test_of_a_call_that_is_too_large_no_objects_are_gone_through(act: Any) -> None:
+    deep: dict[str, Any] = {"headers": [{"name": "Bcc", "value": HIDDEN}]}
+    for _ in range(12):
+        deep = {"x": deep}
+    found = recipients_of(act("email.send", {"to": "ines@acme.example", **deep}).event)
+    assert [each.value for each in found] == ["ines@acme.example", UNREAD]
+
+
 @pytest.mark.parametrize(
     "to",
     [
