@@ -1452,6 +1452,25 @@ ABROAD = "\ufdfa" * 10
                 "file:///../srv/keys/a",
             )
         ),
+        *(
+            (KEYS, path)
+            for path in (
+                "/proc/self/root/srv/keys/a",
+                "/proc/1/task/2/root/srv/keys/a",
+                "/proc/self/root/../srv/keys/a",
+                "/x/../proc/./self//root/srv/keys",
+                "/proc/self/root/proc/thread-self/root;x/srv/keys/a?b",
+                "/host/proc/1/root/srv/keys/a",
+                "../../../proc/1/root/srv/keys/a",
+                "%2fproc%2fself%2froot%2fsrv%2fkeys%2fa",
+                "/proc/self/cwd/../../../srv/keys/a",
+                "/proc/self/cwd/x/../../../../srv/keys/a",
+            )
+        ),
+        (["secrets/*"], "/proc/self/cwd/secrets/a"),
+        *((["us-*"], f"us{dash}east") for dash in "\u2010\u2011\u2013\u2014\u2212\ufe58\uff0d\u30a0"),
+        (["us\u2011*"], "us-east"),
+        (["/us-*/keys"], "/us\u2013east/keys"),
         (["https://acme.example/admin/*"], "https://acme.example/x/../../admin/1"),
         (["c:/windows"], "C:\\temp\\..\\..\\windows\\a"),
         *((KEYS, path) for path in ("//srv/keys/a", "/srv/\uff4beys/a", "/srv/ke\u200bys/a", "/SRV/Keys")),
@@ -1655,6 +1674,17 @@ def test_a_longer_name_with_the_bound_one_at_its_beginning_or_end_is_a_doubt_whe
     ("denied", "told"),
     [
         *((KEYS, path) for path in ("/srv", "/srv/keyring/a", "/srv/app/.env.sample", "/opt/vaults", "keys/a")),
+        *(
+            (KEYS, path)
+            for path in (
+                "/proc/cpuinfo",
+                "/proc/root/srv/keys/a",
+                "/proc/self/rooted/srv/keys/a",
+                "/proc/self/root/../proc/self/srv/keys/a",
+                "/proc/self/cwd/srv/keys/a",
+                "/srv/proc/self/fd/root/srv/keys/a",
+            )
+        ),
         (["/"], "/srv/a"),
         (["*/*"], "docs"),
         *(([entry], "/srv/a") for entry in ("./*", "a/../*", "%2e/*", "*/", "./**", ".//*", "*//", "*/../*")),

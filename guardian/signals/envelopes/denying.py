@@ -6,6 +6,7 @@ lies in it.
 """
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from guardian.domain.wildcards import covers, hull, shared
@@ -31,6 +32,8 @@ _HOME = re.compile(r"~[^/]*/")
 _ABOVE = re.compile(r"((?:[a-z]:|[a-z][a-z0-9+.-]*://[^/]*)?/)(?:\.\./)+|(?:\.\./){3,}")
 """How a path begins that climbs above its root, or so far above its beginning that it hardly means what is beside
 it, as `../lib/a.py` does."""
+_LINKS = ("root", "cwd")
+_MINUS = "\u2212"
 _PAIRS = 4_096
 _Entries = tuple[frozenset[str], tuple[str, ...]]
 """Those without a wildcard and those with one."""
@@ -121,7 +124,12 @@ def freed_classes(theirs: frozenset[str], mine: frozenset[str], listed: frozense
 
 
 def _read(said: str) -> str:
-    return folded(decoded(folded(said))).replace("\\", "/")
+    plain = folded(decoded(folded(said))).replace("\\", "/")
+    return plain if plain.isascii() else "".join("-" if _is_dash(each) else each for each in plain)
+
+
+def _is_dash(character: str) -> bool:
+    return character == _MINUS or unicodedata.category(character) == "Pd"
 
 
 def _one_spelling(said: str) -> str:
@@ -133,7 +141,7 @@ def _ends(said: str, based: bool) -> frozenset[str]:
     above somebody's home, or far above its beginning, may lead to the root."""
     if "/" not in said:
         return frozenset({said})
-    told = {said[:LONGEST]}
+    told = {said[:LONGEST], _linked(said[:LONGEST])}
     if (found := URL.match(said[:LONGEST])) and (host := _PORT.sub("", found[2].rpartition("@")[2])):
         told |= {host, host + found[3], f"{found[1]}://{host}{found[3]}"}
     ends = frozenset[str]().union(*map(every_end, told))
@@ -141,6 +149,28 @@ def _ends(said: str, based: bool) -> frozenset[str]:
     climbing = (_ABOVE.match(end) for end in ends | (every_end(said[home.end() - 1 : LONGEST]) if home else set()))
     ends |= {(up[1] or "/") + up.string[up.end() :] for up in climbing if up and (up[1] or not based)}
     return ends | {end.rstrip("/") for end in ends} | {said}
+
+
+def _linked(path: str) -> str:
+    """Where a path leads through the links to the root and to the folder where one is that Linux has for each
+    process (proc(5)); the path itself where it goes through none.
+
+    >>> _linked("/srv/../proc/self/root/../etc"), _linked("proc/1/task/1/cwd/../a"), _linked("/proc/root/etc")
+    ('/etc', '../a', '/proc/root/etc')
+    """
+    root, left, linked = path[:1] == "/", list[str](), False
+    for step in path.split("/"):
+        name = step.partition(";")[0]
+        if name == "..":
+            if left and left[-1] != "..":
+                left.pop()
+            elif not root:
+                left.append(name)
+        elif name not in ("", "."):
+            left.append(step)
+            if name in _LINKS and "proc" in (*left[-3:-2], *(left[-5:-4] if left[-3:-2] == ["task"] else ())):
+                root, left, linked = name == "root", [], True
+    return ("/" if root else "") + "/".join(left) if linked else path
 
 
 def _denies(entries: _Entries, end: str) -> bool:
