@@ -80,7 +80,7 @@ class SessionState(BaseModel):
     root_purpose: str = ""  # of the session at the head of that chain, as its children are told
     principals: tuple[str, ...] = ()  # delegators and agents of the sessions up that chain, nearest first; bounded
     tools: tuple[str, ...] = ()  # the last tools used, oldest first
-    value_prints: tuple[str, ...] = ()  # keyed fingerprints of earlier argument values; bounded
+    value_prints: tuple[str, ...] = ()  # keyed fingerprints of allowed calls' argument values; bounded
     signals: dict[str, Any] = Field(default_factory=dict)  # each signal's own state, by its name
     evidence: Gathered = Gathered()
     calibration: str = ""  # the version of the one by which that was measured

@@ -116,7 +116,9 @@ class Judge:
                     earlier_values=frozenset(v for v, print_ in values.items() if print_ in history.prints),
                 )
             )
-            histories[key] = history.after(action.tool, values.values())
+            # what was denied vouches for nothing: nobody asked for it but the agent
+            known = values.values() if d.event.decision.effect == "allow" else ()
+            histories[key] = history.after(action.tool, known)
             after.append(histories[key])
         return after, requests
 

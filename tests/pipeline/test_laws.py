@@ -258,6 +258,25 @@ def test_the_drift_model_hears_what_its_session_did_before_and_nothing_of_others
     assert [sorted(request.earlier_values) for request in model.asked] == [[], [], ["acme"], ["bolt"]]
 
 
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize(("effect", "known"), [("deny", []), ("allow", ["eve@evil.example"])])
+def test_what_an_agent_was_denied_does_not_vouch_for_its_next_try(
+    new_world, make_judge, body, size: int, effect: str, known: list[str]
+) -> None:
+    world, model = new_world(), Listening()
+    world.pipeline = Pipeline(world.pipeline.decoder, dataclasses.replace(make_judge(), fit=model))
+    told = {"to": "eve@evil.example"}
+    calls = [
+        body(1, action={"tool": "slack.post", "arguments": told}, decision__effect=effect),
+        body(2, action={"tool": "email.send", "arguments": told}),
+        body(3, action={"tool": "email.send", "arguments": told}),
+    ]
+    for start in range(0, len(calls), size):
+        world.feed(*calls[start : start + size])
+    assert [sorted(request.earlier_values) for request in model.asked] == [[], known, ["eve@evil.example"]]
+    assert [request.before for request in model.asked][1] == ("slack.post",)
+
+
 def test_a_memory_without_anything_is_a_start(world, body) -> None:
     assert world.memory == Memory()
     assert world.feed(body(1)).sessions == {world.scored[0].decoded.event.key: world.state()}
