@@ -179,7 +179,7 @@ def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.ma
             continue
         seen.add((d.decision, d.digest))
         session, last = going.get(d.event.key, ([], d.now))
-        if not session or (d.event.key.nameless and begins_anew(last, d.now, idle=idle)):
+        if not session or (d.event.nameless and begins_anew(last, d.now, idle=idle)):
             found.append(session := [])
             last = d.now
         session.append(d)

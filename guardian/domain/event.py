@@ -98,6 +98,12 @@ class DecisionEvent(Value):
         return self.envelope.key
 
     @property
+    def nameless(self) -> bool:
+        """Whether its session has no name of its own. In guardian's own format each has one, whatever it begins
+        with: an agent may have chosen it, and would else be another session after each pause."""
+        return self.origin is not None and self.key.nameless
+
+    @property
     def features_missing(self) -> tuple[str, ...]:
         """Names of the facts this record does not carry; a score made without them says so."""
         envelope, action = self.envelope, self.action

@@ -27,8 +27,8 @@ SessionName = Literal["gateway", "token", "conversation", "trace", "window"]
 """What a session is named after, in the order in which names are looked for."""
 
 NAMELESS = "window:"
-"""Begins what a session is called that is known by agent and user only: see `begins_anew`. What is called so by
-anybody else is taken for one, because an archive tells no more than the name."""
+"""Begins what a session is called that is known by agent and user only: see `begins_anew`. In an archive,
+which tells no more than the name, what is called so by anybody else is taken for one."""
 
 
 class SessionKey(NamedTuple):

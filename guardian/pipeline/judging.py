@@ -182,7 +182,7 @@ class Judge:
 
     def _anew(self, d: Decoded, last_seen: datetime | None) -> bool:
         """Whether a session without a name of its own was silent for so long that this call begins another."""
-        return d.event.key.nameless and begins_anew(last_seen, d.now, idle=self.idle)
+        return d.event.nameless and begins_anew(last_seen, d.now, idle=self.idle)
 
     def _fold(self, state: SessionState, seen: Observation) -> tuple[dict[str, Any], list[Signal]]:
         states: dict[str, Any] = dict(state.signals)

@@ -186,15 +186,24 @@ def test_a_session_whose_drift_is_in_an_act_that_it_has_not_is_never_taken_as_ho
 def test_a_word_on_a_name_that_several_sessions_have_judges_none_of_them(tmp_path: Path) -> None:
     """Nobody said which of them was dismissed."""
     log = tmp_path / "log.jsonl"
-    rows = [decision(n, "window:agent|ann", "notes.read") for n in range(3)]
-    rows.append(decision(3, "window:agent|bob", "notes.read"))
-    log.write_text("\n".join(row.replace("17:00", f"{17 + n % 3}:00") for n, row in enumerate(rows)))
+    rows = [
+        {
+            "labels": {"app": "gw"}, "decision_id": f"d{n}", "path": "a/b", "result": True,
+            "timestamp": f"2026-05-12T{17 + n % 3}:00:00Z",
+            "input": {
+                "user": "ann" if n < 3 else "bob", "agent": "agent", "tool": "notes.read", "purpose": "leases",
+            },
+        }
+        for n in range(4)
+    ]  # fmt: skip
+    log.write_text("\n".join(map(json.dumps, rows)))
+    settings = load(None, overrides={"source": {"format": "opa", "tenant": "acme"}})
     said = Labels(
         {"acme/window:agent|ann": "benign", "acme/window:agent|ann/0": "benign", "acme/window:agent|bob": "benign"}
     )
-    kept = told_apart(log_sessions([log], open_reading(load(None)), timedelta(minutes=30)), said)
+    kept = told_apart(log_sessions([log], open_reading(settings), timedelta(minutes=30)), said)
     assert [s.unjudged for s in kept] == [True, True, True, False]
-    assert [s.unjudged for s in labelled_sessions(load(None), [log], said)] == [True, True, True, False]
+    assert [s.unjudged for s in labelled_sessions(settings, [log], said)] == [True, True, True, False]
 
 
 def test_labels_that_meet_no_session_are_told_and_loudly_where_none_does(log: Path, tmp_path: Path) -> None:

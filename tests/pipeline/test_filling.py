@@ -249,6 +249,21 @@ def test_a_session_known_by_agent_and_user_begins_anew_after_silence(new_world, 
     assert (state.actions, state.tools) == (1, ("contracts.read",))
 
 
+def test_what_a_gateway_itself_calls_a_session_goes_on_after_silence_however_it_begins(
+    new_world, body, record, make_decoder, later
+):
+    """An agent that may name its conversation is not rid of what it has read by a pause."""
+    name, times = "window:agent_renewal_review|user_7f3a91", [later(60 * at - 9000) for at in (0, 31, 62)]
+    records = [record(body(n, envelope__session_id=name, time=time), n) for n, time in enumerate(times)]
+    for batches in ([records], [[each] for each in records]):
+        world = new_world(idle=timedelta(minutes=30))
+        for batch in batches:
+            world.feed(*batch)
+        assert (world.state(name).actions, world.state(name).tools) == (3, ("contracts.read",) * 3)
+    calls, _ = make_decoder().decode(records)
+    assert len(decision_sessions(calls, timedelta(minutes=30))) == 1
+
+
 @pytest.mark.parametrize("session", [None, "window:42", "s-1"])
 def test_the_monitor_and_what_learns_of_it_tell_sessions_of_one_name_apart_alike(
     session, new_world, decoded, record, later, now
