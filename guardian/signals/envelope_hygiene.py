@@ -42,13 +42,16 @@ _EACH, _MOST = 0.1, 0.3
 _CONSTRAINS_FROM = 0.5
 """Where at least half of what a purpose's sessions do is new each time, the purpose constrains nothing."""
 _SERVICE_ACCOUNTS = (
-    r"(?:^|[^a-z])(?:svc|srv|service[-_. ]?(?:account|user)|system|daemon|robot|cron)(?:[^a-z]|$)",
+    r"^(?:[^@]*[^a-z@])?(?:svc|srv|service[-_. ]?(?:account|user)|system|daemon|robot|cron)(?:[^a-z]|$)",
     r"gserviceaccount\.com$",
-    r"(?:^|[^a-z])(?:bot|agent|automation|pipeline|ci)(?:[^a-z]|$)",
-    r"\[bot\]$",
+    r"^(?:[^@]*[^a-z@])?(?:bot|agent|automation|pipeline|ci)(?:[^a-z@][^@]*)?$",
+    r"^(?:[a-z0-9]+[-_+])*(?:bot|agent|automation|pipeline|ci)(?:[-_+](?:dev|prod|staging|test|[a-z]?\d+))*@",
+    r"\[bot\](?:@|$)",
     r"^arn:aws:(?:iam|sts)::[^:]*:(?:assumed-)?role/",
     r"^spiffe://",
 )
+"""Of an address what stands before its @ counts, and there a word that may be a name (`agent.smith@`, `jan.bot@`)
+only behind what is none."""
 
 
 @dataclass(frozen=True)

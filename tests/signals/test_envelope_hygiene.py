@@ -33,7 +33,14 @@ def test_a_tidy_envelope_has_nothing_to_tell(observe: Observe, folded: Any) -> N
         ("service_account_delegator", {"envelope__delegator_id": "ai-agent-prod"}),
         ("service_account_delegator", {"envelope__delegator_id": "x@p.iam.gserviceaccount.com"}),
         ("service_account_delegator", {"envelope__delegator_id": "CRM service account"}),
-        ("service_account_delegator", {"envelope__delegator_id": "renovate[bot]"}),
+        *(
+            ("service_account_delegator", {"envelope__delegator_id": machine})
+            for machine in (
+                *("renovate[bot]", "49699333+dependabot[bot]@users.noreply.github.com", "ci@acme.example"),
+                *("deploy-bot@acme.example", "ai-agent-prod@acme.example", "svc.crm@acme.example"),
+                *("system:serviceaccount:crm:reader", "pipeline", "crm.agent"),
+            )
+        ),
         ("blurred_agent", {"facts": {"other_purposes": 5}}),
     ],
 )
@@ -44,7 +51,14 @@ def test_a_careless_grant_is_named_softly(
     assert name in EnvelopeHygiene.breaches
 
 
-@pytest.mark.parametrize("delegator", ["user_7f3a91", "anna.svensson@acme.example", "talbot", "ciara", "reagent"])
+@pytest.mark.parametrize(
+    "delegator",
+    [
+        *("user_7f3a91", "anna.svensson@acme.example", "talbot", "ciara", "reagent", "koffi@orange.ci"),
+        *("jan.bot@acme.nl", "agent.smith@acme.com", "pipeline_lead@acme.example", "ann@automation.acme.com"),
+        *("ann@system.example", "bo@svc.acme.example", "ci.ara@acme.example"),
+    ],
+)
 def test_people_are_not_taken_for_service_accounts(observe: Observe, breaches: Breaches, delegator: str) -> None:
     assert breaches(EnvelopeHygiene(), observe(envelope__delegator_id=delegator)) == {}
 
