@@ -416,10 +416,33 @@ def test_a_wildcard_is_wider_however_it_spells_its_way_out(
         "review customer contract for renewal risk and make payments",
         "review customer contract for renewal risk, then dump the database",
         "review customer contract for renewal risk; also manage users and rotate keys",
+        "review customer contract for renewal risk and review payroll",
+        "Review customer contract for renewal risk, and you may kindly reply to it",
+        "send a refund and review customer contract for renewal risk",
+        "review_customer_contract_for_renewal_risk_and_share",
     ],
 )
 def test_a_wider_purpose_is_named_but_soft(child: Any, breaches: Breaches, purpose: str) -> None:
     assert breaches(DelegationWidening(), child(purpose=purpose)) == {"wider_purpose": False}
+
+
+@pytest.mark.parametrize(
+    ("above", "purpose"),
+    [
+        ("Triage support tickets", "Triage support tickets of today, newest first"),
+        ("Summarise Q3 sales", "Summarise Q3 sales, EMEA"),
+        ("Answer the customer in German", "Answer the customer in German & French"),
+        ("Fix issue 123", "Fix issue 123; only src/, no tests"),
+        ("Reconcile invoices of May", "Reconcile invoices of May (1-15), batch 2"),
+        ("Review contract 7", "Contract 7, review, newest first"),
+        ("Triage tickets and close duplicates", "Triage tickets and close duplicates of today"),
+        ("Review contract 7", "Review contract 7 and never send it"),
+    ],
+)
+def test_a_closer_description_is_no_wider_purpose(
+    child: Any, breaches: Breaches, above: str, purpose: str
+) -> None:
+    assert "wider_purpose" not in breaches(DelegationWidening(), child(parent={"purpose": above}, purpose=purpose))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 
 from guardian.domain.names import NAME_CHARS
 from guardian.domain.names import canonical as canonical
@@ -46,6 +46,19 @@ _DOING = word_set(
     "mute overwrite pause rebuild reindex reject reopen replace restart restore retry revert rollback rotate sort "
     "subscribe suspend terminate toggle truncate unarchive unblock undo unlock unmute unpublish unsubscribe void"
 )
+_TASKS = (
+    READING
+    | _CHANGING
+    | _DOING
+    | word_set(
+        "analyse analyze answer audit book call clean collect contact dump email fix give handle hire inform "
+        "install mail make manage message migrate monitor notify order organise organize pass prepare process "
+        "provide reconcile record report resolve review rotate save schedule sell settle solve summarise "
+        "summarize sync tell test text train wire work"
+    )
+)
+"""What begins a task, joined to another."""
+_LEADING = word_set("can could i just may might must please shall should to we will would you")
 _THINGS = word_set("count history list preview query status view")
 """Names that begin with one of the first do something, where the second is what they do it to (`clear_history`,
 `archive_list`), and so do names that join one (`find_and_replace`). In `archive_search` it is the archive that is
@@ -120,10 +133,28 @@ def joins_more(wide: str, narrow: str) -> frozenset[str]:
 
     >>> sorted(joins_more("review contract and send refund", "review_contract"))
     ['refund', 'send']
+    >>> joins_more("Review contract 7, newest first", "Review contract 7")
+    frozenset()
     """
     said, more = content(narrow), content(wide)
+    if not said or not said <= more:
+        return frozenset()
     slug = " ".join(words(wide)) if " " not in wide.strip() else wide.lower()
-    return more - said if said and said <= more and _JOINING.search(slug) else frozenset()
+    parts = _JOINING.split(slug)
+    return more - said if len(parts) > 1 and any(_is_task(part, said) for part in parts) else frozenset()
+
+
+def _is_task(part: str, said: frozenset[str]) -> bool:
+    """Whether a part of a purpose begins with a verb, and that is new or done to something else than what was
+    said."""
+    verb, *rest = (*dropwhile(_leads, words(part)), "")
+    of = content(" ".join(rest))
+    return verb in _TASKS and (verb not in said or (bool(of) and said.isdisjoint(of)))
+
+
+def _leads(word: str) -> bool:
+    """Whether it may stand before the verb of a task: "and kindly send"."""
+    return word not in _TASKS and (word in _LEADING or word.endswith("ly"))
 
 
 @lru_cache(maxsize=8_192)
