@@ -1171,6 +1171,17 @@ def test_an_operator_can_call_classes_sensitive_and_ordinary(act: Any, payments:
         ("remove_collaborator", None),
         ("create_gist", Way.PUBLISH),
         ("create_pull_request", None),
+        ("terminal.send_keys", None),
+        ("tmux_send_input", None),
+        ("shell.sendCommand", None),
+        ("forward_geocode", None),
+        ("kubectl.port_forward", None),
+        ("browser.navigate_forward", None),
+        ("stocks.share_price", None),
+        ("send_keys_to_user", Way.MESSAGE),
+        ("email.send_command", Way.MESSAGE),
+        ("send_key_and_send_mail", Way.MESSAGE),
+        ("share_file_and_price", Way.SHARE),
     ],
 )
 def test_which_tools_can_carry_data_out(act: Any, tool: str, way: Way | None) -> None:
@@ -1355,6 +1366,36 @@ def test_every_kind_has_a_weight_and_a_plain_name_tells_nothing() -> None:
     assert kinds_in("bank_accounts.read") == {"financial data"}
     assert not any(map(kinds_in, ("weather.get", "trello.list_cards", "tokens.count", "finance.get_quote")))
     assert kinds_of(["a.b"], sensitive=["a.*"]) == {OPERATOR}
+
+
+@pytest.mark.parametrize(
+    ("kind", "tools"),
+    [
+        (
+            "",
+            "list_directory directory_tree create_directory k8s.health_check get_service_health "
+            "trello.list_boards jira.get_board obsidian.read_vault_note github.get_license list_licences "
+            "get_cert_fingerprint http_client.get get_lead_time team_lead.get cpu_profile "
+            "git.commit_message pubsub.create_subscriber db.begin_transaction",
+        ),
+        ("health data", "health.get_record health_insurance.read patient_health.get"),
+        (
+            "personal data",
+            "users.directory company_directory.search crm.get_lead get_client user_profile leads.list",
+        ),
+        ("payroll and staff data", "employee_directory.get"),
+        ("confidential documents", "board_minutes.read read_board_deck"),
+        ("identity documents", "driver_license.get get_driving_licence biometric_fingerprint.read"),
+        ("secrets", "vault.read key_vault.get"),
+        ("financial data", "transactions.list db.query_transactions"),
+        ("messages", "slack.read_messages"),
+    ],
+)
+def test_everyday_tools_are_not_called_sensitive_for_a_word(kind: str, tools: str) -> None:
+    found = {tool: kinds_in(tool) for tool in tools.split()}
+    assert {tool: kinds for tool, kinds in found.items() if (kind not in kinds if kind else kinds)} == {}
+    for said in ("health", "directory", "board", "license", "fingerprint", "client_profile"):
+        assert kinds_in(said, declared=True), said
 
 
 def test_only_values_that_identify_something_are_followed() -> None:

@@ -2,7 +2,9 @@
 
 Gateways that log data classes say what was read; where they do not, the names of the tool and of the resource's
 type are all there is. The tables are of plain words and know no meaning: an operator's own classes are given as
-options. Some words tell of data only where a class is declared: "card" and "token" are in the names of many tools.
+options. Some words tell of data only where a class is declared ("card" and "token" are in the names of many
+tools), some in a name only beside another that says so, and some not beside one that says otherwise:
+`list_directory` lists files, and `service_health` is no patient's.
 """
 
 from collections.abc import Iterable, Mapping
@@ -98,6 +100,30 @@ _PAIRS_OF_CLASSES: Mapping[tuple[str, str], str] = {
     ("user", "record"): "personal data",
 }
 _NOT = word_set("no non not")
+_BESIDE: Mapping[str, frozenset[str]] = {
+    "health": word_set(
+        "care claim condition history insurance medical mental note patient plan profile public record vital"
+    ),
+    "directory": word_set(
+        "company contact corporate customer employee member people person phone staff student user"
+    ),
+    "board": word_set("deck director meeting minute pack paper resolution"),
+    "license": word_set("driver driving"),
+    "licence": word_set("driver driving"),
+    "fingerprint": word_set("biometric employee finger person scan user"),
+}
+"""What a name speaks of with one of these words beside it only."""
+_OTHERWISE: Mapping[str, frozenset[str]] = {
+    "health": word_set("check endpoint node probe server service status system"),
+    "client": word_set("grpc http kafka mqtt oauth redis soap ssh websocket"),
+    "lead": word_set("team tech time"),
+    "message": word_set("commit error"),
+    "profile": word_set("build cpu heap"),
+    "subscriber": word_set("kafka mqtt pubsub"),
+    "transaction": word_set("begin commit rollback"),
+    "vault": word_set("markdown obsidian"),
+}
+"""What a name does not speak of with one of these words beside it."""
 
 
 @lru_cache(maxsize=8_192)
@@ -108,11 +134,16 @@ def kinds_in(name: str, *, declared: bool = False) -> frozenset[str]:
     (['payroll and staff data', 'personal data'], [], ['secrets'])
     >>> sorted(kinds_in("card.list")), sorted(kinds_in("card_data", declared=True))
     ([], ['financial data'])
+    >>> sorted(kinds_in("fs.list_directory")), sorted(kinds_in("staff_directory.get"))
+    ([], ['payroll and staff data', 'personal data'])
     """
     said = [singular(word) for word in words(name)]
     told = frozenset(said)
     if declared:  # "non_sensitive"
         told -= {after for before, after in pairwise(said) if before in _NOT}
+    else:
+        alone = {word for word, others in _BESIDE.items() if others.isdisjoint(told)}
+        told -= alone | {word for word, others in _OTHERWISE.items() if not others.isdisjoint(told)}
     tables, pairs = ((_WORDS, _OF_CLASSES), _PAIRS_OF_CLASSES) if declared else ((_WORDS,), _PAIRS)
     found = {kind for table in tables for kind, listed in table.items() if not listed.isdisjoint(told)}
     found |= {pairs[pair] for pair in pairwise(said) if pair in pairs}

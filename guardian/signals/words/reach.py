@@ -64,6 +64,15 @@ _NO_DATA = word_set(
     "money payment payout transfer remittance fund friend connection calendar reminder certificate"
 )
 """What some tools send or request that is no data of the session; one that exports it does carry out data."""
+_NO_VERBS = frozenset(
+    {
+        *(("send", word) for word in ("command", "input", "key", "keypress", "keystroke", "signal")),
+        *(("forward", word) for word in ("geocode", "geocoding", "port")),
+        *((word, "forward") for word in ("fast", "go", "navigate", "port", "step")),
+        ("share", "price"),
+    }
+)
+"""Words side by side of which none carries data to anybody: keys are sent to a terminal."""
 
 
 @lru_cache(maxsize=8_192)
@@ -77,6 +86,9 @@ def _way_of_name(tool: str) -> Way | None:
 
 
 def _spoken(named: Sequence[str]) -> Way | None:
+    pairs = pairwise(map(singular, named)) if "to" not in named else ()
+    void = {place for at, pair in enumerate(pairs) if pair in _NO_VERBS for place in (at, at + 1)}
+    named = [word for place, word in enumerate(named) if place not in void]
     handled = not _HANDLING.isdisjoint(named) and JOINING.isdisjoint(named) and "webhook" not in named
     for place, word in enumerate(named):
         if word in _READING:
