@@ -14,7 +14,7 @@ and nothing is said here.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, dropwhile, groupby, islice
 from string import ascii_lowercase
@@ -30,6 +30,7 @@ from guardian.signals.words.identifiers import folded, in_addresses, is_iban, is
 from guardian.signals.words.leaves import WRAPPERS, Leaf, comparable
 from guardian.signals.words.named_objects import NamedObjects, named_objects
 from guardian.signals.words.reach import BOOKS
+from guardian.signals.words.reads import came_to_nothing
 from guardian.signals.words.wording import canonical, nouns_of, only_reads, shown, singular, word_set, words
 
 _ARGUMENTS = "arguments."
@@ -50,6 +51,19 @@ _SHORT = 2
 _OWN = word_set("calendar mailbox organizer owner")
 _SENDING = _OWN | {"from", "reply", "sender"}
 """An address under a name that begins so is who acts, not whom the act reaches; in a look-up `user_id` too."""
+_WHO = "user"
+"""Under this name stands whom an act is about, or as often who acts."""
+_ACTING = word_set("actor agent author by caller creator")
+"""An id under a name with one of these is who acts."""
+_PAYING = word_set("debtor from ordering payer sender source")
+"""An IBAN under a name with one of these is whose money it is."""
+_COLLECTING = word_set("charge collect debit from")
+"""A purpose with one of these may name whom money is taken from."""
+_PULLED = "issue"
+"""By its issue's number a pull request is commented, labelled and assigned."""
+_OPENING = word_set("create make new open submit")
+_PULLS = 16
+"""So many pull requests that a session opened are remembered."""
 _FIRST = 0.825 / 0.95
 """The value of an act on one stranger of a kind, or on the second."""
 _AS_ONE = 2
@@ -82,7 +96,9 @@ class ObjectMismatch(SignalFold):
 
     One such act weighs .825, and alone it stands at about one in 800 honest sessions of the shipped calibration;
     how that was chosen, the model card says. From the third stranger of a kind on the value rises to 1. Of what is
-    only looked up, and of addresses, three count as one: honest work looks at a customer's other orders too.
+    only looked up, and of addresses, three count as one: honest work looks at a customer's other orders too. A
+    user beside the named object, who may be who acts, counts as looked up; and one issue of a higher number is the
+    pull request that the session has opened.
     """
 
     read_value: float = 0.7
@@ -105,6 +121,7 @@ class ObjectMismatch(SignalFold):
             return state, Signal(self.name, 0.0, "the purpose names no object by number or address", silent=True)
         if seen.event.action.arguments is None and seen.event.action.resource is None:
             return state, Signal(self.name, 0.0, "missing: the action's arguments", silent=True)
+        state = _opened(state, purposes, seen)
         own, others = _sorted(purposes, seen)
         if not others:
             reason = "what the purpose names" if own else "nothing of a kind that the purpose names"
@@ -113,6 +130,10 @@ class ObjectMismatch(SignalFold):
         if not others:
             return state, Signal(self.name, 0.0, "its envelope's constraints refuse what it touches", silent=True)
         reads = only_reads(seen.event.action.tool)
+        state, others = _but_pulls(state, purposes, seen, others, reads=reads)
+        if not others:
+            return state, Signal(self.name, 0.0, "it touches a pull request that the session opened", silent=True)
+        reads = reads or (bool(own) and all(touch.kind == _WHO and not touch.all_others for touch in others))
         after = _after(state, seen, others, reads=reads)
         doubt = _doubt(after, others)
         again = doubt == 1.0 and seen.fingerprint is not None and after == state
@@ -121,6 +142,47 @@ class ObjectMismatch(SignalFold):
         first = others[0].path
         argument = first.removeprefix(_ARGUMENTS) if first.startswith(_ARGUMENTS) else None
         return after, Signal(self.name, value, said, argument=argument)
+
+
+def _opened(state: State, purposes: Mapping[str, NamedObjects], seen: Observation) -> State:
+    """With one more pull request whose number is not known yet, where the act opens one and a purpose names
+    issues."""
+    does = frozenset(map(singular, words(seen.event.action.tool)))
+    opens = not does.isdisjoint(_OPENING) and ("pr" in does or {"pull", "request"} <= does)
+    if not opens or seen.event.decision.effect == "deny" or came_to_nothing(seen.event):
+        return state
+    if not any(_PULLED in named.ids for named in purposes.values()):
+        return state
+    return {**state, "pulls": [*state.get("pulls", ()), ""][-_PULLS:]}
+
+
+def _but_pulls(
+    state: State,
+    purposes: Mapping[str, NamedObjects],
+    seen: Observation,
+    others: list[_Touch],
+    *,
+    reads: bool,
+) -> tuple[State, list[_Touch]]:
+    """The strangers that are no pull requests of the session's own, and the state with what is known of these: the
+    first issue that an act touches once one was opened, and not before, of a higher number than the purpose's."""
+    pulls, left = list(state.get("pulls", ())), list[_Touch]()
+    if not pulls or seen.fingerprint is None:
+        return state, others
+    for touch in others:
+        number = normal(touch.said)
+        print_ = seen.fingerprint(f"{touch.kind} {_alike(touch)}")
+        before = state["strangers"].get(print_, ("", 0))[1]
+        fits = touch.kind == _PULLED and not touch.all_others and before < _FULL and not reads
+        if "" in pulls and print_ not in pulls and fits and _later(number, purposes[touch.its].ids[_PULLED]):
+            pulls[pulls.index("")] = print_
+        if print_ not in pulls:
+            left.append(touch)
+    return {**state, "pulls": pulls}, left
+
+
+def _later(number: str, named: Iterable[str]) -> bool:
+    return number.isdecimal() and all(each.isdecimal() and int(each) < int(number) for each in named)
 
 
 def _after(state: State, seen: Observation, others: Sequence[_Touch], *, reads: bool) -> State:
@@ -133,7 +195,7 @@ def _after(state: State, seen: Observation, others: Sequence[_Touch], *, reads: 
         counts = (_LITTLE if reads or touch.kind == _MAIL else _FULL) * (_ALL if touch.all_others else 1)
         _, before = strangers.pop(print_, (touch.kind, 0))
         strangers[print_] = [touch.kind, max(before, counts)]
-    return {"strangers": dict(list(strangers.items())[-_REMEMBERED:])}
+    return {**state, "strangers": dict(list(strangers.items())[-_REMEMBERED:])}
 
 
 def _alike(touch: _Touch) -> str:
@@ -212,12 +274,12 @@ def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, b
             for address in _only_addresses(said) if reaches else ():
                 known = named.knows_address(address) or (reads and named.spares(normal(address)))
                 yield _Touch(_MAIL, leaf.path, address, value), known
-            if named.ibans and is_iban(told) and not reads:
+            if named.ibans and is_iban(told) and not reads and (named.knows(told) or not _pays(leaf, named)):
                 yield _Touch(_BANK, leaf.path, said, value), named.knows(told)
             for kind, identifies in kinds if is_identifier(said) else ():
                 if kind in named.ids and (named.knows(told) or (reads and named.spares(told))):
                     yield _Touch(kind, leaf.path, said, value), True
-                elif enters and kind == "account":
+                elif (enters and kind == "account") or _is_who_acts(leaf, kind):
                     continue
                 elif (identifies or _digits(told) > _SHORT) and named.of_register(kind, told):
                     yield _Touch(kind, leaf.path, said, value), False
@@ -255,6 +317,18 @@ def _acts(name: tuple[str, ...], *, reads: bool) -> bool:
     if reads and len(name) > 1 and name[0] == "user":
         return True
     return not (_OWN if reads else _SENDING).isdisjoint(name[:1])
+
+
+def _is_who_acts(leaf: Leaf, kind: str) -> bool:
+    """Whether an id's names say that it is whose agent acts, or who made something: `author_user_id`."""
+    names = leaf.path.split(".")[-2 if kind == _WHO else -1 :]
+    return not (_ACTING - {kind}).isdisjoint(map(singular, words(" ".join(names))))
+
+
+def _pays(leaf: Leaf, named: NamedObjects) -> bool:
+    """Whether an IBAN's names say that it is whose money an act moves, and the purpose does not say whose."""
+    names = map(singular, words(" ".join(leaf.path.split(".")[-2:])))
+    return _COLLECTING.isdisjoint(named.words) and not _PAYING.isdisjoint(names)
 
 
 def _said(leaf: Leaf) -> Iterator[tuple[str, str]]:

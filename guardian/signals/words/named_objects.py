@@ -40,6 +40,18 @@ _PREFIX = 2
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _FROM = re.compile(r"\bfrom\s{1,3}<?" + ADDRESS.pattern + r"[^@.]{0,99}\b(?:for|to)\b", re.IGNORECASE)
 """Whom something is from that shall go to somebody else."""
+_WHOSE_MAIL = rf"(?:\b(?:of|by)\s{{1,3}}<?{ADDRESS.pattern}|{ADDRESS.pattern}(?=['’]s\b))[^@.]{{0,99}}?"
+_WHO_ELSE = (
+    r"(?!(?:(?:the|this|that|our)\s)?"
+    r"(?:customer|client|guest|patient|sender|user|caller|her|him|it|them|an?)\b)"
+)
+_ABOUT = re.compile(
+    r"\b(?:forward|send|pass|hand|escalate|relay|refer|route|submit|redirect|give)\b[^@.]{0,99}"
+    rf"{_WHOSE_MAIL}\bto\s{_WHO_ELSE}"
+    rf"|{_WHOSE_MAIL}\b(?:ask|tell|inform|notify|contact|consult)\s{_WHO_ELSE}",
+    re.IGNORECASE,
+)
+"""Whose something is that shall go to somebody else, or of which somebody else is asked."""
 _SPELT_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _ASIDE = re.compile(
     r"[\w.+-]{1,64}@[\w.-]{1,255}|\w{1,20}://\S{1,500}|\d{1,2}:\d\d(?::\d\d)?"
@@ -244,7 +256,7 @@ def _ids(text: str) -> Mapping[str, Mapping[str, str]]:
 
 def _addresses(text: str) -> frozenset[str]:
     """Addresses of mail, where the purpose means nobody else."""
-    if _MORE_PEOPLE & set(words(text)) or not any(in_addresses(_FROM.sub(" ", text))):
+    if _MORE_PEOPLE & set(words(text)) or not any(in_addresses(_ABOUT.sub(" ", _FROM.sub(" ", text)))):
         return frozenset()
     return frozenset(in_addresses(text))
 
