@@ -1,8 +1,9 @@
 """A real credential where none belongs: in the envelope, the arguments or the resource.
 
 Names: those of `TITLES`. The scanner has already taken the value out; what is left is its kind and its place. A
-field that is merely called a secret (`named_secret`) and text beyond what is scanned are soft: the one is how
-honest agents log in, the other proves nothing.
+field that is merely called a secret (`named_secret`), an access key's id without its secret and text beyond what
+is scanned are soft: the first is how honest agents log in, the second which key they mean, the last proves
+nothing.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from guardian.domain.signal import Breach, CredentialHit, Observation, Signal, marks
-from guardian.signals.credentials.rules import UNSCANNED
+from guardian.signals.credentials.rules import KEY_ID, NAMED, UNSCANNED
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.words.wording import shown
@@ -28,9 +29,13 @@ TITLES = {
 
 @dataclass(frozen=True)
 class CredentialExposure(SignalFold):
-    """Options: `soft_kinds` are kinds of hit that prove nothing, `soft_value` in [0, 1] what they count."""
+    """Options: `soft_kinds` are kinds of hit that prove nothing, `soft_value` in [0, 1] what they count.
 
-    soft_kinds: tuple[str, ...] = ("named_secret", "unscanned")
+    Whatever they are, an access key's id with a named secret beside it is a key. As long as its id is soft, an
+    envelope may name the key that the work is about.
+    """
+
+    soft_kinds: tuple[str, ...] = (NAMED, KEY_ID, UNSCANNED)
     soft_value: float = 0.2
     breaches: ClassVar[Mapping[str, str]] = TITLES
     weight: ClassVar[float] = 0.9
@@ -53,6 +58,8 @@ class CredentialExposure(SignalFold):
             area = hit.path.partition(".")[0]
             place = UNSCANNED if hit.kind == UNSCANNED else area if area in _AREAS else "record"
             places.setdefault(place, []).append(hit)
+        if KEY_ID in self.soft_kinds and {hit.kind for hit in places.get("envelope", ())} == {KEY_ID}:
+            del places["envelope"]
         breaches = tuple(self._breach(area, hits) for area, hits in places.items())
         if not breaches:
             unseen = seen.event.action.arguments is None
@@ -63,12 +70,19 @@ class CredentialExposure(SignalFold):
         return state, Signal(self.name, value, said, breaches)
 
     def _breach(self, area: str, hits: list[CredentialHit]) -> Breach:
+        ids, named = ({_around(hit) for hit in hits if hit.kind == kind} for kind in (KEY_ID, NAMED))
         first = next((hit for hit in hits if hit.kind not in self.soft_kinds), hits[0])
         more = f", and {len(hits) - 1} more there" if len(hits) > 1 else ""
         kind = shown(first.kind.replace("_", " "), 40)
         detail = f"{shown(first.path, 120)} carries what looks like a credential ({kind}){more}"
         about = marks(hit.kind for hit in hits)  # the values are gone, and lists move their places about
-        return Breach(f"credential_in_{area}", detail, first.kind not in self.soft_kinds, about)
+        hard = first.kind not in self.soft_kinds or not ids.isdisjoint(named)
+        return Breach(f"credential_in_{area}", detail, hard, about)
+
+
+def _around(hit: CredentialHit) -> str:
+    """The object that holds the field."""
+    return hit.path.rpartition(".")[0]
 
 
 plugin = CredentialExposure

@@ -141,7 +141,7 @@ def log(tmp_path: Path) -> Path:
         decision(1, "s1", "leases.read", id="l1"),
         decision(2, "s2", "leases.read", id="l2"),
         "{broken",
-        decision(3, "s1", "mail.send", to="mallory", body="AKIAIOSFODNN7EXAMPLE"),
+        decision(3, "s1", "mail.send", to="mallory", body="AIza" + "b" * 35),
         decision(4, "s1", "leases.read", tenant="globex", id="l3"),
     ]
     with gzip.open(path, "wt") as out:
@@ -157,7 +157,7 @@ def test_a_log_with_labels_is_a_labelled_file_without_its_secrets(log: Path) -> 
         ("globex/s1", ["benign"]),
     ]
     assert found[0].dataset == "may"
-    assert "AKIA" not in repr(found)
+    assert "AIza" not in repr(found)
 
 
 def test_of_a_log_too_it_is_told_how_many_acts_were_confirmed_for_a_rule_alone(log: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import SessionState
 
-KEY = "AKIAIOSFODNN7EXAMPLE"  # the documented example key
+KEY = "AIza" + "b" * 35
 PLACES = [
     "envelope__purpose",
     "envelope__note",

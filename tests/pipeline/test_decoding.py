@@ -287,10 +287,11 @@ def test_a_signature_is_checked_on_what_the_gateway_wrote(make_decoder, body, re
         seen.append(event)
         return "invalid"
 
-    decoded, _ = make_decoder(verify=verify).decode([record(body(envelope__purpose="AKIAIOSFODNN7EXAMPLE"))])
-    assert seen[0].envelope.purpose == "AKIAIOSFODNN7EXAMPLE"
+    key = "AIza" + "b" * 35
+    decoded, _ = make_decoder(verify=verify).decode([record(body(envelope__purpose=key))])
+    assert seen[0].envelope.purpose == key
     assert decoded[0].signature == "invalid"
-    assert "AKIA" not in decoded[0].event.envelope.purpose
+    assert "AIza" not in decoded[0].event.envelope.purpose
 
 
 HIDING = [b'"\\ud800"', b"9" * 30, b"[" * 100 + b"]" * 100, b'{"a": 1, "a": 2}', b"NaN"]

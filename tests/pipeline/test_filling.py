@@ -33,7 +33,7 @@ def envelope(session="s1", **changes):
     return Envelope.model_validate_json(json.dumps({**body, **changes}))
 
 
-SECRET = "AKIAIOSFODNN7EXAMPLE"  # the documented example key
+SECRET = "AIza" + "b" * 35
 
 
 def grant(session="s1", **changes):

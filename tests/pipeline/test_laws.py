@@ -35,7 +35,7 @@ ACTIONS: list[dict[str, Any]] = [
     {"tool": "payments.send", "arguments": {"to": "mallory@evil.example", "amount": 900}},
     {"tool": "crm.read"},
     {"tool": "crm.read", "arguments": {"session_id": "s2"}},
-    {"tool": "tickets.create", "arguments": {"body": "use AKIAIOSFODNN7EXAMPLE"}, "data_classes": ["x"]},
+    {"tool": "tickets.create", "arguments": {"body": "use AIza" + "b" * 35}, "data_classes": ["x"]},
 ]
 JUNK = [b"", b"{", b"\xff\xfe", b'{"tenant_id": "acme", "session_id": "s1", ', b"[" * 100]
 calls = st.tuples(

@@ -108,10 +108,10 @@ def test_renewals_that_are_read_before_their_registration_hide_no_forged_one(wor
 
 
 def test_the_digest_is_of_the_envelope_before_credentials_were_taken_out(world, body) -> None:
-    secret = {"envelope__purpose": "review the contract with AKIAIOSFODNN7EXAMPLE"}
+    secret = {"envelope__purpose": "review the contract with AIza" + "b" * 35}
     register(world, body(**secret))
     world.feed(body(1, **secret))
-    assert "AKIA" not in world.scored[0].decoded.event.envelope.purpose
+    assert "AIza" not in world.scored[0].decoded.event.envelope.purpose
     assert world.told(Kind.ENVELOPE) == []
 
 

@@ -18,7 +18,7 @@ from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.sources.session_lines import ActionLine, SessionLine, read_session_lines
 
 TOOLS = ["contracts.read", "payments.send", "mail.send", "crm.read"]
-VALUES = ["contract_7781", "mallory@evil.example", "Acme", "AKIAIOSFODNN7EXAMPLE"]
+VALUES = ["contract_7781", "mallory@evil.example", "Acme", "AIza" + "b" * 35]
 PURPOSES = ["review the contract of Acme", "pay Bolt", "", "do everything on my list"]
 actions = st.builds(
     ActionLine,
@@ -136,7 +136,7 @@ def test_a_result_has_the_fields_that_others_measure(scorer) -> None:
 
 
 def test_an_act_that_could_be_compared_with_no_purpose_is_not_told_to_fit(scorer) -> None:
-    calls = [ActionLine("crm.read", {}), ActionLine("mail.send", {"body": "AKIAIOSFODNN7EXAMPLE"})]
+    calls = [ActionLine("crm.read", {}), ActionLine("mail.send", {"body": "AIza" + "b" * 35})]
     told = [result.as_json() for result in scored(scorer, [line(1, " ", calls), line(2, "read", calls)])]
     assert [one["p_value"] is None for one in told] == [True, False, False, False]
     assert told[0]["drift"] == 0.0 < told[1]["drift"], "a credential is one whatever the purpose"
@@ -166,10 +166,10 @@ def test_a_session_without_actions_has_no_results(scorer) -> None:
 
 
 def test_credentials_of_a_session_line_do_not_reach_its_results(scorer) -> None:
-    calls = [ActionLine("mail.send", {"body": "AKIAIOSFODNN7EXAMPLE"})]
+    calls = [ActionLine("mail.send", {"body": "AIza" + "b" * 35})]
     (result,) = scored(scorer, [line(1, "p", calls)])
     assert result.as_json()["signals"]["credential_exposure"] == 1.0
-    assert "AKIA" not in repr(result.drift)
+    assert "AIza" not in repr(result.drift)
 
 
 def decoded_log(make_decoder, bodies: list[dict[str, Any]]) -> list[Any]:

@@ -87,11 +87,12 @@ def test_the_call_comes_back_as_people_may_see_it_without_secrets_and_bounded(ad
     told = json.loads(line("email.send"))
     told["envelope"] |= {"agent_id": "agent_1", "purpose": "review " + "x" * 600}
     told["action"] |= {"resource": {"type": "customer", "id": "c1"}, "records": 4000}
-    told["action"]["arguments"] = {"to": "rival@example.net", "key": "AKIAIOSFODNN7EXAMPLE", "body": "b" * 3000}
+    key = "AIza" + "b" * 35
+    told["action"]["arguments"] = {"to": "rival@example.net", "key": key, "body": "b" * 3000}
     shown = adviser.weigh(json.dumps(told).encode(), PATIENCE).shown
     assert shown["purpose"].endswith("x… (cut: 607 characters in all)")
     assert shown["arguments"].startswith('{"to": "rival@example.net", "key": "')
-    assert "AKIAIOSFODNN7EXAMPLE" not in shown["arguments"]
+    assert key not in shown["arguments"]
     assert "characters in all)" in shown["arguments"]
     assert max(map(len, shown.values())) < 2100
     assert (shown["agent"], shown["resource"], shown["records"]) == ("agent_1", "customer c1", "4,000")

@@ -3,7 +3,8 @@
 Weaker than a credential's own shape: a name proves nothing, and placeholders or references to a vault are
 what a careful agent writes there. A value wrapped under such a name, in lists or as `value`, is the secret too;
 what else lies in an object of that name is not: `{"authorization": {"account": "acc_1"}}` names an account.
-Under names that mean other things as well (`token`, `storage_key`) only what looks made by a machine is one.
+Under names that mean other things as well (`token`, `storage_key`) only what looks made by a machine is one, and
+so in a constraint, which lists the names of secrets (`secrets: [db-prod]`), but for passwords.
 """
 
 import re
@@ -22,6 +23,7 @@ OTHERS = (
 )
 """What secrets are called; passwords may be short."""
 _NAME = re.compile(rf"(?:^|[_\W])(?:{PASSWORDS}|{OTHERS}|authorization)s?$", re.IGNORECASE)
+_PASSWORD = re.compile(rf"(?:^|[_\W])(?:{PASSWORDS})s?(?:\.|$)", re.IGNORECASE)
 _MAYBE = re.compile(
     r"^token$|(?:^|[_\W])(?:account|encryption|master|service|signing|ssh|storage)[_-]?key$", re.IGNORECASE
 )
@@ -37,10 +39,11 @@ _PLACEHOLDER = re.compile(
     r"|(?:none|null|nil|true|false|redacted|masked|hidden|placeholder|example|changeme|change_me|secret|password"
     r"|n/?a|undefined|tbd|dummy|test)\s*$"
     r"|(?:vault|op|env|ref|secret|secrets|keyring|kms|ssm|arn|sops|file)[:/](?:[^\s/:]*+[/:]\S*+|[a-z_.-]*+)\s*$"
-    r"|projects/[^/\s]+/secrets/\S*+\s*$|(?-i:env:[A-Z][A-Z0-9_]*+)\s*$)",
+    r"|projects/[^/\s]+/secrets/\S*+\s*$|(?-i:env:[A-Z][A-Z0-9_]*+)\s*$"
+    r"|(?-i:A[KS]IA[0-9A-Z]{9}EXAMPLE|[0-9A-Za-z/+]{30}EXAMPLEKEY)\s*$)",
     re.IGNORECASE,
 )
-"""The whole of it: what only begins like a stand-in is none."""
+"""The whole of it: what only begins like a stand-in is none. The last are the keys of AWS's documentation."""
 _MADE = re.compile(r"[A-Za-z0-9+/=_.~-]{20,4096}")
 _HEX = re.compile(r"[0-9a-f]{32,}")
 _JOINTS = re.compile(r"[/_.~-]")
@@ -62,10 +65,19 @@ def holds_secret(key: str, value: object) -> bool:
     name = _CAMEL.sub("_", key)
     if _NAME.search(name) is not None:
         return True
-    return isinstance(value, str) and _MAYBE.search(name) is not None and _is_made(value)
+    return isinstance(value, str) and _MAYBE.search(name) is not None and is_made(value)
 
 
-def _is_made(value: str) -> bool:
+def calls_password(path: str) -> bool:
+    """Whether a step of a path is called like a password.
+
+    >>> calls_password("constraints.dbPassword.value"), calls_password("constraints.secrets")
+    (True, False)
+    """
+    return _PASSWORD.search(_CAMEL.sub("_", path)) is not None
+
+
+def is_made(value: str) -> bool:
     """Whether a machine made it at random: neither a word, a path, a UUID nor another key's name."""
     if _MADE.fullmatch(value) is None or ("/" in value and "." in value):
         return False

@@ -11,7 +11,6 @@ from base64 import b64decode
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from detect_secrets.plugins.aws import AWSKeyDetector
 from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
 from detect_secrets.plugins.basic_auth import BasicAuthDetector
 from detect_secrets.plugins.github_token import GitHubTokenDetector
@@ -50,7 +49,7 @@ class Found(NamedTuple):
 
 class _Rule(NamedTuple):
     """`run` is what its patterns may read behind their beginning, and look at again from the next one; `behind` is
-    what has to follow them."""
+    what has to follow them. What only the last of the patterns finds is of the kind `last`, where there is one."""
 
     kind: str
     patterns: tuple[re.Pattern[str], ...]
@@ -59,6 +58,7 @@ class _Rule(NamedTuple):
     tail: re.Pattern[str] = re.compile(r"[A-Za-z0-9_+/=-]*")
     confirmed: Callable[[str], bool] | None = None
     behind: re.Pattern[str] = re.compile("")
+    last: str = ""
 
 
 def _of(detector: Any, kind: str, *more: str, **options: Any) -> _Rule:
@@ -102,13 +102,20 @@ _AWS_SECRETS = (
 )
 """A secret access key or a session token, in quotes or without. A commit, as long as a key, has no capital; behind
 other names than a secret key's own it is no path either, which slashes cut into short pieces."""
+_AWS_ID = r"(?:A3T[A-Z0-9]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{16}"
+_AWS_PAIR = rf"{_AWS_ID}[^0-9A-Za-z/+]{{0,24}}(?:{_AWS_MIXED}{_AWS_NO_PATH}{_AWS_KEY}"
+
+_AWS, KEY_ID = "aws_key", "aws_key_id"
+"""The second is an access key's id alone: it tells which key is meant, and opens nothing without its secret."""
 
 NAMED = "named_secret"
 """The kind for which only a name or the place speaks."""
 
 _RULES: dict[_Rule, tuple[str, ...]] = {
-    _of(AWSKeyDetector, "aws_key"): ("AKIA", "ASIA", "ABIA", "ACCA", "A3T"),
-    _Rule("aws_key", tuple(map(re.compile, _AWS_SECRETS)), reach=16_384, tail=_NO_TAIL): (
+    _Rule(_AWS, (re.compile(_AWS_PAIR), re.compile(_AWS_ID)), last=KEY_ID): (
+        *("AKIA", "ASIA", "ABIA", "ACCA", "A3T"),
+    ),
+    _Rule(_AWS, tuple(map(re.compile, _AWS_SECRETS)), reach=16_384, tail=_NO_TAIL): (
         *("aws", "AWS", "Aws", "secret_access_key", "secretAccessKey", "SecretAccessKey", "SECRET_ACCESS_KEY"),
         *("session_token", "sessionToken", "SessionToken", "SESSION_TOKEN"),
     ),
@@ -192,10 +199,11 @@ ANCHOR = re.compile(_any_of(_BY_ANCHOR))
 UNSCANNED = "unscanned"
 _NAME_CHARS = 16
 _STAND_IN = re.compile(
-    r"\$\{[^{}]+\}|\{\{[^{}]+\}\}|<[^<>]+>|‹[^‹›]+›|\[(?i:redacted)(?::[a-z_]+)?\]|([^\w\s]|[xX])\1{3,}|YOUR_[A-Z_]+"
-    r"|(?i:password|passwd|pass|secret|changeme|example)"
+    r"\$\{[^{}]+\}|\{\{[^{}]+\}\}|<[^<>]+>|‹[^‹›]+›|\[(?i:redacted)(?::[a-z_]+)?\]|([^\w\s]|[xX])\1{2,}"
+    r"|YOUR_[A-Z_]+|\{[A-Za-z_.]*\}|%s|(?i:(?:(?:my|your)[-_])?(?:password|passwd|pass|pwd|secret|token|api[-_]?key))"
+    r"|(?i:changeme|example)"
 )
-"""What stands where a secret would and is none, as a whole: `${TOKEN}`, a gateway's mask, `YOUR_API_KEY`."""
+"""What stands where a secret would and is none, as a whole: `${TOKEN}`, `{token}`, a mask, `YOUR_API_KEY`."""
 WORK, WORK_PER_CHARACTER = 1_024, 4
 """How many characters rules may look at in one record, and how many more for each that it has; one that asks for
 more is not trusted to be clean."""
@@ -282,10 +290,14 @@ def _try(rule: _Rule, text: str, start: int, runs: _Runs) -> Span | None:
             continue
         if not grouped and _is_filled_in(text, start, last):
             continue
+        # the keys of AWS's documentation
+        if rule.kind == _AWS and text.endswith(("EXAMPLE", "EXAMPLEKEY"), first, last):
+            continue
         if grouped and (_stands_in(said := text[first:last]) or _name_twice(said, match.group())):
             continue
         if rule.behind.match(text, last, start + rule.reach) is None and not runs.follow(last):
             continue
         tail = rule.tail.match(text, last)
-        return Span(first, tail.end() if tail is not None else last, rule.kind)
+        kind = rule.last if rule.last and pattern is rule.patterns[-1] else rule.kind
+        return Span(first, tail.end() if tail is not None else last, kind)
     return None

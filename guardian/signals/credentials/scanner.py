@@ -19,7 +19,14 @@ from pydantic import BaseModel
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import CredentialHit
 from guardian.signals.credentials.key_lines import key_items
-from guardian.signals.credentials.named_secrets import holds_secret, is_value, pairs_secret, placeholder
+from guardian.signals.credentials.named_secrets import (
+    calls_password,
+    holds_secret,
+    is_made,
+    is_value,
+    pairs_secret,
+    placeholder,
+)
 from guardian.signals.credentials.rules import (
     ANCHOR,
     NAMED,
@@ -41,6 +48,7 @@ _MAX_DEPTH = 24
 _PATH_CHARS = 160
 _MAX_HITS = 64
 _AREAS = frozenset({("action", "arguments"), ("action", "resource")})
+_CONSTRAINTS = "envelope.resource_constraints"
 _CACHED_FROM = 64  # shorter texts are scanned faster than digested
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -171,6 +179,11 @@ def _few(hits: Collection[CredentialHit]) -> tuple[CredentialHit, ...]:
     return tuple(hit for hit in hits if hit in kept)
 
 
+def _names_one(text: str, path: str) -> bool:
+    """Whether what a constraint holds under a secret's name is rather which secret is meant."""
+    return path.startswith(_CONSTRAINTS) and not (is_made(text) or calls_password(path))
+
+
 class _Redaction:
     """One pass over one event."""
 
@@ -229,7 +242,8 @@ class _Redaction:
             )
         if named and isinstance(value, (int, float)) and not isinstance(value, bool):
             digits = plain(value)
-            return value if placeholder(digits) else self._text(digits, path, named=True)
+            clean = self._text(digits, path, named=True)
+            return value if clean == digits else clean
         return value
 
     def _mapping(
@@ -248,7 +262,7 @@ class _Redaction:
 
     def _text(self, text: str, path: str, *, named: bool) -> str:
         found = self._find(text)
-        if named and not placeholder(text):
+        if named and not placeholder(text) and not _names_one(text, path):
             found = (Span(0, len(text), found[0].kind if found else NAMED),)
         if not found:
             return text

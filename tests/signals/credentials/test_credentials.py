@@ -33,7 +33,8 @@ KEY_LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
 TAKEN, END = "[redacted:private_key]", "-----END RSA PRIVATE KEY-----"
 
 SECRETS = {
-    "aws_key": "AKIAIOSFODNN7EXAMPLE",
+    "aws_key_id": "AKIAIOSFODNN7ABCDEFG",
+    "aws_key": "AKIAIOSFODNN7ABCDEFG,wJalrXUtnFEMI/K7MDENGbPxRfiCYzRTq1mHk2Lp",
     "github_token": "ghp_" + "a1B2c3D4e5F6" * 3,
     "gitlab_token": "glpat-" + "a1B2c3D4e5" * 2,
     "slack_token": "-".join(["xoxb", "123456789012", "123456789012", "abcdefABCDEF"]),
@@ -73,7 +74,7 @@ def test_a_credential_is_cut_out_of_its_text(scanner: CredentialScanner, event: 
         ("postgres://admin:hunter2pw@db/crm", "postgres://admin:[redacted:basic_auth_url]@db/crm"),
         ("Authorization: Bearer abc123" + "d" * 20, "Authorization: Bearer [redacted:bearer_token]"),
         ("https://x.example/?api_key=a1b2c3d4&z=1", "https://x.example/?api_key=[redacted:url_secret]&z=1"),
-        (f"{SECRETS['aws_key']} and {SECRETS['npm_token']}", "[redacted:aws_key] and [redacted:npm_token]"),
+        (f"{SECRETS['aws_key_id']} and {SECRETS['npm_token']}", "[redacted:aws_key_id] and [redacted:npm_token]"),
         ("x -----BEGIN PRIVATE KEY-----\ncut off", "x -----[redacted:private_key]"),
         ("x -----BEGIN PGP PRIVATE KEY BLOCK-----\n\ncut off", "x -----[redacted:private_key]"),
         (r"x -----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN", "x -----[redacted:private_key]"),
@@ -244,6 +245,11 @@ def test_a_search_for_the_first_line_of_a_key_is_left_alone(
         'grep -rn "BEGIN RSA PRIVATE KEY" src/main/java/com/example/application/configuration/security/rules',
         'grep -rn "-----BEGIN RSA PRIVATE KEY-----" src/main/java/com/acme/shop2/BillingService',
         f"'BEGIN RSA PRIVATE KEY' in text  # {'0a1b2c3d' * 8}",
+        "the keys AKIAIOSFODNN7EXAMPLE and ASIAIOSFODNN7EXAMPLE of the documentation",
+        "AKIAIOSFODNN7EXAMPLE,wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        'f"postgres://{user}:{password}@db/{name}" or f"amqp://{c.user}:{c.password}@q" or "mysql://%s:%s@db"',
+        "https://user:xxx@host.example, mongodb://user:your-password@host and 'redis://{}:{}@cache'",
     ],
 )
 def test_ordinary_text_is_left_alone(scanner: CredentialScanner, event: Any, text: str) -> None:
@@ -264,6 +270,9 @@ def test_ordinary_text_is_left_alone(scanner: CredentialScanner, event: Any, tex
         "postgres://root:{your_Hunter}@db.prod/x",
         "postgres://root:{xxxxHunter}@db.prod/x",
         "postgres://root:{<a>b<c>}@db.prod/x",
+        "postgres://root:{my-password-Hunter}@db.prod/x",
+        "postgres://root:{xxHunter}@db.prod/x",
+        "use {AKIAIOSFODNN7EXAMPLE,wJalrXUtnFEMI/K7MDENGbPxRfiCYzRTq1mHk2Lp}",
         f"{{github_pat_{'a1B2c3D4e5F6' * 3}{'x' * 40}}}",
         f"{{ghp_{'x' * 33}a1B}}",
     ],
@@ -316,7 +325,7 @@ def test_two_keys_that_redact_to_one_both_stay(scanner: CredentialScanner, event
     "name", ["tenant_id", "session_id", "parent_session_id", "task_id", "agent_id", "delegator_id"]
 )
 def test_a_name_that_revocations_go_by_is_told_and_kept(scanner: CredentialScanner, event: Any, name: str) -> None:
-    for asked_by, kind in ((JWT, "json_web_token"), (f"conv-{SECRETS['aws_key']}", "aws_key")):
+    for asked_by, kind in ((JWT, "json_web_token"), (f"conv-{SECRETS['aws_key_id']}", "aws_key_id")):
         seen = event(**{f"envelope__{name}": asked_by, "action__arguments": {name: asked_by}})
         clean, hits = scanner.redact(seen)
         assert getattr(clean.envelope, name) == asked_by
@@ -337,8 +346,8 @@ def test_the_id_of_a_vaulted_credential_is_allowed_unless_it_is_one(
     scanner: CredentialScanner, event: Any
 ) -> None:
     assert scanner.redact(event(action__credential_id="vault-crm-reader-7"))[1] == ()
-    _, hits = scanner.redact(event(action__credential_id=SECRETS["aws_key"]))
-    assert hits == (CredentialHit("aws_key", "action.credential_id"),)
+    _, hits = scanner.redact(event(action__credential_id=SECRETS["aws_key_id"]))
+    assert hits == (CredentialHit("aws_key_id", "action.credential_id"),)
 
 
 def test_the_envelopes_signature_is_no_exposure(scanner: CredentialScanner, event: Any) -> None:
@@ -502,7 +511,7 @@ def test_redacting_twice_changes_nothing_more(scanner: CredentialScanner, event:
 
 
 def test_what_lies_too_deep_to_scan_is_dropped_and_told(scanner: CredentialScanner, event: Any) -> None:
-    for inner in ({"x": SECRETS["aws_key"]}, [SECRETS["aws_key"]]):
+    for inner in ({"x": SECRETS["aws_key_id"]}, [SECRETS["aws_key_id"]]):
         deep: Any = inner
         for _ in range(60):
             deep = {"a": deep} if isinstance(inner, dict) else [deep]
@@ -542,7 +551,7 @@ def test_beginnings_without_end_are_not_looked_at_again_and_again(
 def test_the_rest_of_a_record_that_asks_for_too_much_work_is_cut_and_told(
     scanner: CredentialScanner, event: Any
 ) -> None:
-    seen = event(action__arguments={"a": SECRETS["npm_token"], "b": "sk-" * 2_000, "c": SECRETS["aws_key"]})
+    seen = event(action__arguments={"a": SECRETS["npm_token"], "b": "sk-" * 2_000, "c": SECRETS["aws_key_id"]})
     clean, hits = scanner.redact(seen)
     assert hits[0] == CredentialHit("npm_token", "arguments.a"), "what was found before stays what it is"
     assert CredentialHit("unscanned", "arguments.b") in hits
@@ -569,17 +578,17 @@ def test_no_number_of_fields_that_are_called_secrets_hides_a_real_one(
 
 def test_the_memory_of_texts_is_bounded_and_holds_no_text(event: Any) -> None:
     scanner = CredentialScanner(cache_size=2)
-    texts = [f"number {n} " + "x" * 80 + SECRETS["aws_key"] for n in range(4)]
+    texts = [f"number {n} " + "x" * 80 + SECRETS["aws_key_id"] for n in range(4)]
     for text in [*texts, texts[-1]]:
         _, hits = scanner.redact(event(action__arguments={"body": text}))
-        assert hits == (CredentialHit("aws_key", "arguments.body"),)
+        assert hits == (CredentialHit("aws_key_id", "arguments.body"),)
     assert len(scanner._cache) == 2
     assert "AKIA" not in repr(vars(scanner))
 
 
 def test_a_text_full_of_credentials_takes_no_memory_once_it_was_looked_at(event: Any) -> None:
     scanner = CredentialScanner()
-    full = event(action__arguments={"body": f"{SECRETS['aws_key']} " * 2_000})
+    full = event(action__arguments={"body": f"{SECRETS['aws_key_id']} " * 2_000})
     found = scanner.redact(full)
     assert scanner.redact(full) == found
     assert sum(len(kept.spans) for kept in scanner._cache.values()) < 100
@@ -618,6 +627,92 @@ def test_a_field_that_is_only_named_like_a_secret_is_soft(observe: Any, folded: 
     assert [(breach.name, breach.hard) for breach in signal.breaches] == [("credential_in_arguments", False)]
     assert signal.value == 0.2
     assert folded(CredentialExposure(soft_kinds=()), [seen])[1][0].value == 1.0
+
+
+KEY_ID, KEY = "AKIAIOSFODNN7ABCDEFG", "wJalrXUtnFEMI/K7MDENGbPxRfiCYzRTq1mHk2Lp"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hard"),
+    [
+        ({"AccessKeyId": KEY_ID, "Status": "Inactive"}, False),
+        (
+            {"url": f"https://b.s3.amazonaws.com/x?X-Amz-Credential={KEY_ID}%2F20260512%2Feu%2Fs3&X-Amz-Date=1"},
+            False,
+        ),
+        ({"access_key": KEY_ID}, False),
+        ({"AccessKeyId": KEY_ID, "login": {"password": "hunter2!"}}, False),
+        ({"AccessKeyId": KEY_ID, "SecretAccessKey": KEY}, True),
+        ({"env": [{"name": "AWS_ACCESS_KEY", "value": KEY_ID}, {"name": "AWS_SECRET_KEY", "value": KEY}]}, True),
+        ({"body": f"{KEY_ID},{KEY}"}, True),
+        ({"body": f"Access key ID,Secret access key\n{KEY_ID},{KEY}\n"}, True),
+        ({"body": f'["{KEY_ID}", "{KEY}"]'}, True),
+        ({"body": f"{KEY_ID}{KEY}"}, True),
+        ({"body": f"aws_access_key_id={KEY_ID}\naws_secret_access_key={KEY}"}, True),
+    ],
+)
+def test_the_id_of_a_key_is_soft_without_its_secret(
+    scanner: CredentialScanner, event: Any, folded: Any, arguments: dict[str, Any], hard: bool
+) -> None:
+    clean, hits = scanner.redact(event(action__arguments=arguments))
+    _, (signal,) = folded(CredentialExposure(), [Observation(clean, now=clean.time, credentials=hits)])
+    assert [(breach.name, breach.hard) for breach in signal.breaches] == [("credential_in_arguments", hard)]
+    assert KEY not in clean.model_dump_json()
+    assert KEY_ID not in clean.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("envelope", "hard"),
+    [
+        ({"envelope__purpose": f"Rotate the key {KEY_ID}"}, None),
+        ({"envelope__resource_constraints": {"access_key_ids": [KEY_ID]}}, None),
+        ({"envelope__resource_constraints": {"access_key_id": KEY_ID, "secret_access_key": KEY}}, True),
+        ({"envelope__purpose": f"Rotate the key {KEY_ID}:{KEY}"}, True),
+    ],
+)
+def test_an_envelope_may_name_the_key_that_the_work_is_about(
+    scanner: CredentialScanner, event: Any, folded: Any, envelope: dict[str, Any], hard: bool | None
+) -> None:
+    clean, hits = scanner.redact(event(**envelope))
+    seen = Observation(clean, now=clean.time, credentials=hits)
+    told = [] if hard is None else [("credential_in_envelope", hard)]
+    _, (signal,) = folded(CredentialExposure(), [seen])
+    assert [(breach.name, breach.hard) for breach in signal.breaches] == told
+    _, (signal,) = folded(CredentialExposure(soft_kinds=()), [seen])
+    assert [(breach.name, breach.hard) for breach in signal.breaches] == [("credential_in_envelope", True)]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"secrets": ["db-prod", "crm-prod"]},
+        {"api_keys": ["key_1"], "access_key": "ak_live_8231"},
+        {"session_token": "session_9", "api_key": 12345, "secret": {"value": "db-prod"}},
+    ],
+)
+def test_which_secrets_an_agent_may_read_is_no_secret(
+    scanner: CredentialScanner, event: Any, held: dict[str, Any]
+) -> None:
+    seen = event(envelope__resource_constraints=held)
+    assert scanner.redact(seen) == (seen, ())
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"secrets": ["db-prod", "Zq81kfLw02mPq7YtRr4e"]},
+        {"api_key": {"value": "Zq81kfLw02mPq7YtRr4e"}},
+        {"db_password": "hunter2!"},
+        {"dbPassword": {"value": ["hunter2!"]}},
+        {"password": 8493021177},
+        {"secrets": [SECRETS["npm_token"]]},
+    ],
+)
+def test_a_secret_in_a_constraint_is_one(scanner: CredentialScanner, event: Any, held: dict[str, Any]) -> None:
+    clean, hits = scanner.redact(event(envelope__resource_constraints=held))
+    assert len(hits) == 1
+    for secret in ("Zq81kfLw02mPq7YtRr4e", "hunter2", "8493021177", SECRETS["npm_token"]):
+        assert secret not in clean.model_dump_json()
 
 
 def test_missing_arguments_are_told(observe: Any, folded: Any) -> None:

@@ -52,7 +52,8 @@ def test_an_aws_secret_is_taken_out_whatever_stands_around_it(
     scanner: CredentialScanner, event: Any, text: str
 ) -> None:
     clean, hits = scanner.redact(event(action__arguments={"body": text}))
-    assert set(hits) == {CredentialHit("aws_key", "arguments.body")}
+    assert CredentialHit("aws_key", "arguments.body") in hits
+    assert {hit.kind for hit in hits} <= {"aws_key", "aws_key_id"}
     body = clean.action.arguments["body"]
     assert KEY not in body
     assert SLASHED not in body
