@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from guardian.alerting.blocks import Block, moment, section
-from guardian.alerting.buttons import button, can_be_approved, value_of
-from guardian.alerting.neutralise import code, prose
+from guardian.alerting.buttons import button, kept_from_approval, value_of
+from guardian.alerting.neutralise import code, codes, prose
 from guardian.wire.approvals import ApprovalView
 
 _ASKED = 3
 _ROOM = {"arguments": 600}
+_SPAN = 2900  # of the 3,000 characters of a section
 
 
 def approvals(case: str, waiting: Sequence[ApprovalView], digest: str, share: float) -> list[Block]:
@@ -19,12 +20,12 @@ def approvals(case: str, waiting: Sequence[ApprovalView], digest: str, share: fl
         until = moment(approval.expires_at)
         shown.append(
             section(
-                f"*Approval needed* · {asked(approval)} (expires {until})\n"
+                f"*Approval needed* · {asked(approval)}{_particulars(approval)} (expires {until})\n"
                 f"{prose(approval.reason, int(400 * share))}"
             )
         )
         told = value_of(case, digest, approval.id)
-        pair = [button("approve", "Approve …", told, style="primary")] if can_be_approved(approval) else []
+        pair = [] if kept_from_approval(approval) else [button("approve", "Approve …", told, style="primary")]
         pair.append(button("deny", "Deny …", told))
         shown.append({"type": "actions", "block_id": f"approval:{approval.id}"[:255], "elements": pair})
     if len(waiting) > _ASKED:
@@ -37,19 +38,38 @@ def asked(approval: ApprovalView) -> str:
     return f"{prose(approval.proposer, 80)} asks to {_wish(approval)}"
 
 
+def in_full(approval: ApprovalView) -> list[Block]:
+    """Every particular, whole: whoever decides is shown all that is known of what would be done."""
+    shown = []
+    for name, told in approval.particulars.items():
+        first, *more = codes(told, _SPAN)
+        shown += [section(f"{prose(name, 60)} {first}"), *map(section, more)]
+    if why := kept_from_approval(approval):
+        shown.append(section(f"Nobody can approve it: {why}"))
+    return shown
+
+
+def _particulars(approval: ApprovalView) -> str:
+    """As many as a message has room for; it says where that is not all."""
+    if approval.action in ("revoke", "reinstate"):
+        return ""
+    told = [(name, text, _ROOM.get(name, 120)) for name, text in approval.particulars.items()]
+    exactly = ", ".join(f"{name} {code(text, room)}" for name, text, room in told) or "it is not known which"
+    if why := kept_from_approval(approval):
+        return f": {exactly}. *Nobody can approve it: {why}*"
+    cut = any(codes(text, _SPAN) != [code(text, room)] for _, text, room in told)
+    return f": {exactly}" + (". *Cut here: `Approve …` shows all of it*" if cut else "")
+
+
 def _wish(approval: ApprovalView) -> str:
-    exactly = ", ".join(
-        f"{name} {code(told, _ROOM.get(name, 120))}" for name, told in approval.particulars.items()
-    )
-    exactly = exactly or "it is not known which"
     match approval.action:
         case "revoke":
             return "revoke the session"
         case "reinstate":
             return "reinstate the session"
         case "setMode":
-            return f"change what guardian may do by itself: {exactly}"
+            return "change what guardian may do by itself"
         case "permitCall":
-            return f"let one held call through: {exactly}"
+            return "let one held call through"
         case _:
             assert_never(approval.action)

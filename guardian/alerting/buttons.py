@@ -6,10 +6,13 @@ recognised.
 
 from guardian.alerting.blocks import Block, literal
 from guardian.domain.finding import OPERATORS, Finding, Kind
+from guardian.domain.text import is_cut_off, visible
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
 
 PREFIX = "guardian:"
+_MOST_SHOWN = 16_000
+"""Characters of all particulars, with what hides in them spelt out: a form of Slack's and a page show so many."""
 
 
 def of_no_session(finding: Finding) -> bool:
@@ -41,9 +44,16 @@ def value_of(case: str, digest: str, approval: str = "") -> str:
     return ".".join((case, digest, approval))
 
 
-def can_be_approved(approval: ApprovalView) -> bool:
-    """Whether it is known what approving would do: nobody approves a mode or a call that is not named."""
-    return approval.action in ("revoke", "reinstate") or bool(approval.particulars)
+def kept_from_approval(approval: ApprovalView) -> str:
+    """Why nobody may approve it, in words; empty where whoever does is shown all that it would do. Of a mode or a
+    call every particular counts: what is left out may be the very thing that the asker wants to pass unseen."""
+    if approval.action in ("revoke", "reinstate"):
+        return ""
+    told = approval.particulars.values()
+    if not told:
+        return "what would be done is not known"
+    too_long = any(map(is_cut_off, told)) or sum(len(visible(each)) for each in told) > _MOST_SHOWN
+    return "it is too long to be shown whole" if too_long else ""
 
 
 def beneath(case: str, view: CaseView) -> Block:

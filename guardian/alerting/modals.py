@@ -50,11 +50,11 @@ _HOURS = {"1": "1 hour", "4": "4 hours", "8": "8 hours", "24": "24 hours"}
 _DAYS = {"7": "a week", "14": "two weeks", "30": "30 days", "90": "90 days"}
 
 
-def form(click: Click, about: str, *, tool: str = "", family: str = "") -> Block:
+def form(click: Click, about: str, *, whole: Sequence[Block] = (), tool: str = "", family: str = "") -> Block:
     """The form that a button opens. It keeps the button's value and the channel to answer in.
 
-    `about` says in a line of Slack's markup what is acted on; `tool` is suggested for an exception, and `family`
-    is the purpose that it will cover.
+    `about` says in a line of Slack's markup what is acted on, and `whole` shows all of it; `tool` is suggested for
+    an exception, and `family` is the purpose that it will cover.
     """
     assert click.verb is not None  # noqa: S101 - only verbs open forms
     inputs: list[Block] = []
@@ -77,7 +77,7 @@ def form(click: Click, about: str, *, tool: str = "", family: str = "") -> Block
         "submit": literal(_SUBMIT[click.verb]),
         "close": literal("Cancel"),
         "private_metadata": json.dumps({"value": value, "channel": click.channel}),
-        "blocks": [section(f"{about}\n{_INTRO[click.verb]}"), *inputs, _reason()],
+        "blocks": [section(f"{about}\n{_INTRO[click.verb]}"), *whole[: _BLOCKS - 10], *inputs, _reason()],
     }
 
 

@@ -5,7 +5,7 @@ All build on `domain.text.plain`, in which nothing hides. Every result is a sing
 
 import re
 
-from guardian.domain.text import CUT, as_name, plain
+from guardian.domain.text import CUT, as_name, plain, visible
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%", "＝", "＋", "－", "＠")
 _SCHEME = re.compile(r"(?i)://|(?<=mailto):|(?<=tel):")
@@ -30,8 +30,22 @@ def prose(text: str, limit: int) -> str:
 
 def code(text: str, limit: int) -> str:
     """For Slack mrkdwn as an inline code span of at most `limit` characters, its back-ticks included."""
-    line = _MENTION.sub(lambda m: "＠" if m.group() == "@" else "#", unlinked(plain(text, limit)))
-    return f"`{_escaped(line.replace('`', 'ˋ'), limit - 2) or '–'}`"
+    return f"`{_escaped(_literally(plain(text, limit)), limit - 2) or '–'}`"
+
+
+def codes(text: str, limit: int) -> list[str]:
+    """As `code`, all of the text: in as many spans of at most `limit` characters as that takes."""
+    spans = [""]
+    for char in _entities(_literally(" ".join(visible(text).split()))):
+        if len(spans[-1]) + len(char) > limit - 2:
+            spans.append("")
+        spans[-1] += char
+    return [f"`{span or '–'}`" for span in spans]
+
+
+def _literally(line: str) -> str:
+    line = _MENTION.sub(lambda m: "＠" if m.group() == "@" else "#", unlinked(line))
+    return line.replace("`", "ˋ")
 
 
 def typed(name: str, limit: int) -> str:
@@ -67,9 +81,13 @@ def unlinked(line: str) -> str:
     )
 
 
+def _entities(line: str) -> list[str]:
+    return ["&amp;" if c == "&" else "&lt;" if c == "<" else "&gt;" if c == ">" else c for c in line]
+
+
 def _escaped(line: str, limit: int) -> str:
     """`& < >` as entities, cut between characters and never inside an entity."""
-    parts = ["&amp;" if c == "&" else "&lt;" if c == "<" else "&gt;" if c == ">" else c for c in line]
+    parts = _entities(line)
     if sum(map(len, parts)) <= limit:
         return "".join(parts)
     kept, room = [], limit - len(CUT)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from guardian.alerting.buttons import can_be_approved, of_no_session
+from guardian.alerting.buttons import kept_from_approval, of_no_session
 from guardian.domain.envelope import purpose_family
 from guardian.domain.finding import OPERATORS, Kind
 from guardian.domain.text import counted, plain
@@ -207,8 +207,8 @@ def approval_form(approval: ApprovalView, visit: Visit, seen: str = "") -> Form:
     """Whoever asked may withdraw it; somebody else decides."""
     if approval.proposer == visit.principal.id:
         buttons: tuple[Button, ...] = (Button("withdraw", "Withdraw", style="plain"),)
-    elif not can_be_approved(approval):
-        buttons = (Button("deny", "Deny", "it cannot be approved: what would be done is not known", "plain"),)
+    elif why := kept_from_approval(approval):
+        buttons = (Button("deny", "Deny", f"it cannot be approved: {why}", "plain"),)
     else:
         style: Literal["", "danger"] = "danger" if approval.action == "revoke" else ""
         buttons = (

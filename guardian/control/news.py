@@ -35,13 +35,15 @@ def tell(
     facts: Mapping[str, str] | None = None,
     about: str = "",
     follows: str = "",
+    link: str | None = None,
 ) -> None:
     """Store one piece of news as a finding and queue its alert, in this transaction.
 
     `topic` is a stable word (`breaker`, `break_glass`, ...). News with the same `once` within a topic and tenant
     are told one time only. `detail` is a sentence that this house wrote. `about` names what the topic has several
     of, as gateways: each has a message of its own, so that nothing said of one hides how another one is. What
-    `follows` other news of the topic, by their `once`, belongs to their message, whoever told them.
+    `follows` other news of the topic, by their `once`, belongs to their message, whoever told them. `link` is the
+    page of the session that they ask about.
     """
     known = _name(tenant_id, topic, once)
     if rows.findings.get(known, {tenant_id}) is not None:
@@ -74,7 +76,7 @@ def tell(
     told = AlertOutcome(effect=Effect.FLAG, allowed=True, note=outcome.note, mode=mode)
     earlier = rows.alerts.case_of(_name(tenant_id, topic, follows)) if follows else None
     case = earlier or case_of_news(tenant_id, f"{topic} {about}" if about else topic)
-    payload = AlertPayload(finding=finding, outcome=told, case=case)
+    payload = AlertPayload(finding=finding, outcome=told, link=link, case=case)
     rows.alerts.add(kind="news", case_key=case, idempotency_key=known, payload=payload.model_dump_json(), now=now)
 
 

@@ -13,6 +13,7 @@ CUT = "…"
 _INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _LOST_SPACE = re.compile(r"^\s+|\s+$|\s{2,}|[^\S ]")
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
+_CUT_OFF = re.compile(rf"{CUT} \(cut: [0-9,]+ characters in all\)\Z")
 _MARKS = 3  # combining marks on one letter; more of them paint over the lines above
 _MOST = 1_000_000_000  # no calibration knows of more; the evidence of a session is not bounded
 
@@ -28,6 +29,24 @@ def plain(text: str, limit: int = 80) -> str:
     if len(line) <= limit and len(taken) == len(text):
         return line
     return line[: max(limit - len(CUT), 0)] + CUT[:limit]
+
+
+def cut_off(text: str, most: int) -> str:
+    """As it is, or its first `most` characters and how many it has: the end may be what matters.
+
+    >>> cut_off("abc", 3), cut_off("a" * 2000, 2)
+    ('abc', 'aa… (cut: 2,000 characters in all)')
+    """
+    return text if len(text) <= most else f"{text[:most]}{CUT} (cut: {len(text):,} characters in all)"
+
+
+def is_cut_off(text: str) -> bool:
+    """Whether `cut_off` left something out.
+
+    >>> is_cut_off(cut_off("abc", 2)), is_cut_off("abc")
+    (True, False)
+    """
+    return _CUT_OFF.search(text) is not None
 
 
 def as_name(name: str) -> str:

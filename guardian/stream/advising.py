@@ -14,6 +14,7 @@ from guardian.domain.finding import Effect
 from guardian.domain.record import Record
 from guardian.domain.session import SessionState
 from guardian.domain.signal import BaselineFact
+from guardian.domain.text import cut_off
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.recent import LookedUp
 from guardian.errors import AdviserError, StoreError
@@ -31,7 +32,7 @@ _BASELINES_LIVE_S = 30.0
 MAX_BYTES = 8 * 1024 * 1024
 """More than any proposal can be: control takes 1 MiB, in which a sign may be three times as long in ASCII, and the
 envelope comes on top."""
-_SHOWN, _BESIDE = 2000, 500  # characters of the arguments, and of what is told beside them
+_SHOWN, _BESIDE = 8000, 3000  # characters of the arguments, and of what is told beside them
 
 
 class Unexplained:
@@ -206,8 +207,4 @@ def _shown(event: DecisionEvent) -> dict[str, str]:
         "arguments": json.dumps(action.arguments, ensure_ascii=False) if action.arguments else None,
     }
     room = dict.fromkeys(told, _BESIDE) | {"arguments": _SHOWN}
-    return {name: _cut(text, room[name]) for name, text in told.items() if text}
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else f"{text[:room]}… (cut: {len(text):,} characters in all)"
+    return {name: cut_off(text, room[name]) for name, text in told.items() if text}

@@ -1,5 +1,6 @@
 """A case as people read it: nothing that they have to know is cut away, and no button is beside the point."""
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 import pytest
 from slack_server import message_limits, view_limits
 
-from guardian.alerting import blocks, case_blocks
+from guardian.alerting import approval_blocks, blocks, case_blocks, modals
+from guardian.alerting.clicks import Click
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Digest
 from guardian.commands.samples import samples
 from guardian.domain.finding import OPERATORS, Act, Kind, NamedBreach, Reason, Subject
 from guardian.domain.revocation import LedgerEntry
-from guardian.domain.text import one_in
+from guardian.domain.text import cut_off, one_in
+from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, TrendPoint
 
 NOW = datetime(2026, 5, 12, 17, 4, 11, tzinfo=UTC)
@@ -167,6 +170,60 @@ def test_what_would_be_done_has_to_be_known_before_it_can_be_approved(
     text = as_text(case_blocks.root(asking(action, **particulars)))
     assert ("[ Approve … ]" in text, "Deny …" in text) == (offered, True)
     assert ("it is not known which" in text) is not offered
+
+
+def held(**particulars: str) -> ApprovalView:
+    approval = asking("permitCall", tool="email.send", **particulars).approval
+    assert approval is not None
+    return approval
+
+
+def form_of(approval: ApprovalView) -> dict[str, Any]:
+    click = Click(kind="button", user="U1", verb="approve", case="c", seen="s", approval=approval.id)
+    return modals.form(click, approval_blocks.asked(approval), whole=approval_blocks.in_full(approval))
+
+
+def test_what_a_message_has_no_room_for_is_marked_and_the_form_shows_it_whole() -> None:
+    approval = held(
+        arguments=json.dumps({"body": "Here is the renewal summary. " * 25, "to": "thief@evil.example"}),
+        resource="customer " + "c" * 280 + "the_other",
+    )
+    news = samples(NOW)["news"].model_copy(update={"approval": approval})
+    text = as_text(case_blocks.root(news))
+    assert ("thief" in text, "the_other" in text) == (False, False)
+    assert "Cut here: Approve … shows all of it" in text
+    assert "[ Approve … ]" in text
+    form = form_of(approval)
+    assert view_limits(form) == []
+    assert ("thief" in str(form), "the_other" in str(form)) == (True, True)
+    assert "Cut here" not in as_text(case_blocks.root(asking("permitCall", tool="t", arguments='{"n": 1}')))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "offered"),
+    [
+        ("a" * 8000, True),
+        (cut_off("a" * 8001, 8000), False),
+        ("a\u202e" * 1600, True),
+        ("a\u202e" * 2000, False),  # it would be shown with so many code points spelt out
+    ],
+)
+def test_what_nobody_can_be_shown_whole_can_only_be_denied(arguments: str, offered: bool) -> None:
+    approval = held(arguments=arguments)
+    news = samples(NOW)["news"].model_copy(update={"approval": approval})
+    text = as_text(case_blocks.root(news))
+    assert ("[ Approve … ]" in text, "Deny …" in text) == (offered, True)
+    form = form_of(approval)
+    assert view_limits(form) == []
+    for shown in (text, str(form)):
+        assert ("Nobody can approve it: it is too long to be shown whole" in shown) is not offered
+
+
+def test_the_form_for_a_call_with_the_most_that_is_kept_is_within_slacks_limits() -> None:
+    hostile = "&" * 8000
+    assert view_limits(form_of(held(arguments=hostile, purpose="&" * 3000, resource="&" * 2500))) == []
+    beyond = held(**dict.fromkeys(("agent", "purpose", "resource", "records", "arguments"), "&\u202e" * 8000))
+    assert view_limits(form_of(beyond)) == []
 
 
 def test_the_trend_ends_at_the_figure_that_the_evidence_names() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardian.alerting.neutralise import code, csv_cell, header, prose
+from guardian.alerting.neutralise import code, codes, csv_cell, header, prose
 from guardian.domain.text import plain
 
 HOSTILE = st.text(
@@ -53,6 +53,16 @@ def test_a_code_span_cannot_be_left(text: str, limit: int) -> None:
     assert shown[0] == shown[-1] == "`"
     assert "`" not in shown[1:-1]
     assert len(shown) > 2
+
+
+@given(HOSTILE, LIMIT)
+def test_spans_of_code_hold_all_of_a_text_each_within_its_bound(text: str, limit: int) -> None:
+    spans = codes(text, limit)
+    assert max(map(len, spans)) <= limit
+    whole = "".join(span[1:-1] for span in spans)
+    assert whole == code(text, 100_000)[1:-1]
+    assert "`" not in whole
+    assert not any(re.search(r"&[a-z]*\Z", span[1:-1]) for span in spans), "no entity is cut in two"
 
 
 @given(HOSTILE, LIMIT)

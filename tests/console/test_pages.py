@@ -17,6 +17,7 @@ from guardian.commands.doctor_pages import pages_checked
 from guardian.console.showing import said
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.identity import SessionKey
+from guardian.domain.text import cut_off
 from guardian.wire.advice import Weighing
 from guardian.wire.findings import FindingOutcome
 from guardian.wire.peers import Acknowledgement
@@ -406,14 +407,17 @@ def test_no_number_of_lesser_cases_hides_a_critical_one_on_the_overview(make_sit
 
 
 class Alarmed:
+    def __init__(self, arguments='{"to": "<b>thief@evil.example</b>"}'):
+        self._arguments = arguments
+
     def weigh(self, line, timeout_s):
-        shown = {"agent": "agent_9", "purpose": "review", "arguments": '{"to": "<b>thief@evil.example</b>"}'}
+        shown = {"agent": "agent_9", "purpose": "review", "arguments": self._arguments}
         found = {"score": 0.98, "session_evidence": 5.0, "one_in": 50_000.0, "promised": True}
         return Weighing(**found, independent_signals=3, shown=shown)
 
 
-def test_a_held_call_is_shown_as_it_would_be_made_and_its_links_lead_somewhere(make_site):
-    site = make_site(adviser=Alarmed())
+def holding(site):
+    """A gateway asks about one call of `sess_held`, and has it held."""
     site.enforce()
     envelope = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": "sess_held", "purpose": "review"}
     body = {
@@ -426,6 +430,19 @@ def test_a_held_call_is_shown_as_it_would_be_made_and_its_links_lead_somewhere(m
     gateway = TestClient(site.app, base_url="http://127.0.0.1:8731")
     got = gateway.post("/v1/advise", json=body, headers={"Authorization": f"Bearer {token}"})
     assert got.json()["context"]["advice"] == "hold"
+
+
+def test_a_held_call_of_which_a_part_is_shown_to_nobody_can_only_be_denied(make_site):
+    site = make_site(adviser=Alarmed(cut_off("a" * 9000, 8000)))
+    holding(site)
+    html = site.signed_in("lee", "approver").page("/console/approvals")
+    assert ('value="approve"' in html, 'value="deny"' in html) == (False, True)
+    assert "it cannot be approved: it is too long to be shown whole" in html
+
+
+def test_a_held_call_is_shown_as_it_would_be_made_and_its_links_lead_somewhere(make_site):
+    site = make_site(adviser=Alarmed())
+    holding(site)
     person = site.signed_in("lee", "approver")
     html = person.page("/console/approvals")
     for told in ("agent_9", "review", "email.send", "&lt;b&gt;thief@evil.example&lt;/b&gt;"):

@@ -425,6 +425,21 @@ def test_a_held_call_without_a_case_has_a_message_of_its_own_that_is_decided_the
     assert "Deny …" in str(second["blocks"])
 
 
+def test_who_lets_a_held_call_through_is_shown_all_of_it(make_office, slack) -> None:
+    arguments = '{"body": "' + "Dear team, here is the renewal summary. " * 20 + '", "to": "thief@evil.example"}'
+    office = make_office(adviser=Alarmed({"arguments": arguments}))
+    office.enforce()
+    assert office.ask()["advice"] == "hold"
+    office.settle()
+    asked = slack.roots()[-1]
+    assert "thief" not in str(asked["blocks"])
+    office.click("Approve …", MAYA, asked)
+    form = office.form()
+    assert ("thief@evil.example" in str(form["blocks"]), "`sess_1`" in str(form["blocks"])) == (True, True)
+    office.fill_in(MAYA)
+    assert "Approved" in office.told()
+
+
 def test_whoever_has_many_calls_held_cannot_flood_the_channel_and_all_of_them_are_told(make_office, slack) -> None:
     office = make_office(adviser=Alarmed())
     office.enforce()

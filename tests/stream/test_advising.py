@@ -85,16 +85,16 @@ def test_a_rule_that_the_call_would_break_is_named_as_hard(adviser):
 
 def test_the_call_comes_back_as_people_may_see_it_without_secrets_and_bounded(adviser):
     told = json.loads(line("email.send"))
-    told["envelope"] |= {"agent_id": "agent_1", "purpose": "review " + "x" * 600}
+    told["envelope"] |= {"agent_id": "agent_1", "purpose": "review " + "x" * 3600}
     told["action"] |= {"resource": {"type": "customer", "id": "c1"}, "records": 4000}
     key = "AIza" + "b" * 35
-    told["action"]["arguments"] = {"to": "rival@example.net", "key": key, "body": "b" * 3000}
+    told["action"]["arguments"] = {"to": "rival@example.net", "key": key, "body": "b" * 9000}
     shown = adviser.weigh(json.dumps(told).encode(), PATIENCE).shown
-    assert shown["purpose"].endswith("x… (cut: 607 characters in all)")
+    assert shown["purpose"].endswith("x… (cut: 3,607 characters in all)")
     assert shown["arguments"].startswith('{"to": "rival@example.net", "key": "')
     assert key not in shown["arguments"]
     assert "characters in all)" in shown["arguments"]
-    assert max(map(len, shown.values())) < 2100
+    assert max(map(len, shown.values())) < 8100
     assert (shown["agent"], shown["resource"], shown["records"]) == ("agent_1", "customer c1", "4,000")
     assert adviser.weigh(line(), PATIENCE).shown == {"purpose": "review the contract", "arguments": '{"n": 0}'}
 

@@ -16,15 +16,17 @@ from typing import Literal
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from guardian.alerting.buttons import kept_from_approval
 from guardian.control.advice.patience import Patience
 from guardian.control.advice.proposed import ProposedCall, call_of, envelope_of, subjects_of
 from guardian.control.authority import ask, explain, may_read, must_reach, record, whole
+from guardian.control.cases.case import evidence_link
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
 from guardian.control.people.approvals import no_room, permits, put_up, revoked_since, topic_of
 from guardian.control.problems import Refusal
-from guardian.domain.text import moment
+from guardian.domain.text import cut_off, moment
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control.approvals import StoredApproval
@@ -42,7 +44,7 @@ from guardian.wire.principal import Principal
 
 ADVISER = "guardian-adviser"
 _SHOWN = ("agent", "purpose", "resource", "records", "arguments")
-_LONGEST = 2100  # characters of each; the monitor has cut them already
+_LONGEST = 8100  # characters of each; the monitor has cut them already
 _OF_A_SESSION, _OF_A_TENANT = 3, 20
 """So many held calls have a message of their own while they wait: an agent can have any number of its calls held,
 and each message may call somebody."""
@@ -206,6 +208,8 @@ def _tell(deps: ControlDeps, rows: ControlRows, call: ProposedCall, held: Approv
     tenant_id, session_id = call.envelope.key
     of_it = rows.approvals.of_session(tenant_id, session_id, now, _OF_A_SESSION + 1)
     own = len(of_it) <= _OF_A_SESSION and rows.approvals.waiting(tenant_id, now) <= _OF_A_TENANT
+    why = kept_from_approval(held)
+    answer = f'`guardian approve {held.id} --reason "why"` lets it through.'
     tell(
         deps,
         rows,
@@ -213,11 +217,12 @@ def _tell(deps: ControlDeps, rows: ControlRows, call: ProposedCall, held: Approv
         tenant_id=tenant_id,
         title=f"A person is asked about one call of {call.tool[:100]} in session {session_id[:150]}",
         detail=f"with this call session {session_id} would have left its purpose; the gateway holds it until "
-        f'{moment(held.expires_at)}. `guardian approve {held.id} --reason "why"` lets it through.',
+        f"{moment(held.expires_at)}. {f'Nobody can let it through: {why}.' if why else answer}",
         severity="high",
         once=held.id,
         now=now,
         facts={"approval": held.id} if own else None,
+        link=evidence_link(deps, call.envelope.key),
     )
 
 
@@ -228,7 +233,7 @@ def held_for(approval: ApprovalView) -> HeldFor:
 def _shown(call: ProposedCall, weighed: Weighing) -> dict[str, str]:
     """What the person who is asked sees of the call, besides its tool. Nobody is to take what is not told for
     none."""
-    shown = {name: weighed.shown[name][:_LONGEST] for name in _SHOWN if weighed.shown.get(name)}
+    shown = {name: cut_off(weighed.shown[name], _LONGEST) for name in _SHOWN if weighed.shown.get(name)}
     if call.argued and "arguments" not in shown:
         shown["arguments"] = "not shown: redacted, or of a monitor of another version"
     if call.unseen:

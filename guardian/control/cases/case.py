@@ -36,14 +36,14 @@ def queue(
 
     `once` names the alert among those of its tenant. The same name is refused a second time.
     """
-    link = _evidence_link(deps, finding.key)
+    link = evidence_link(deps, finding.key)
     case = case_key(finding.key)
     payload = AlertPayload(finding=finding, outcome=outcome, link=link, case=case).model_dump_json()
     name = _key(finding.tenant_id, *once)
     rows.alerts.add(kind="finding", case_key=case, idempotency_key=name, payload=payload, now=now)
 
 
-def _evidence_link(deps: ControlDeps, session: SessionKey) -> str | None:
+def evidence_link(deps: ControlDeps, session: SessionKey) -> str | None:
     """The page where a person reads the evidence; what the API answers is for no browser, which has no token."""
     pages = deps.settings.console
     if deps.settings.public_url is None or pages is None:

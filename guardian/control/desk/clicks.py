@@ -15,7 +15,7 @@ from typing import assert_never, cast
 from pydantic import ValidationError
 
 from guardian.alerting import modals
-from guardian.alerting.approval_blocks import asked
+from guardian.alerting.approval_blocks import asked, in_full
 from guardian.alerting.clicks import ActVerb, Click
 from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert, RetryLater
@@ -174,7 +174,8 @@ class Desk:
         if click.kind == "form":
             return "done", self._filled_in(control, click, case, verb)
         if case.kind == "news":
-            return self._opened(click, modals.form(click, _request(control.approval(click.approval))))
+            asked_for = control.approval(click.approval)
+            return self._opened(click, modals.form(click, _request(asked_for), whole=in_full(asked_for)))
         view = control.case(case.tenant_id, case.session_id)
         if verb == "evidence":
             history = control.case_history(case.tenant_id, case.session_id)
@@ -186,8 +187,9 @@ class Desk:
             done = control.revoke(case.tenant_id, case.session_id, reason=reason, seen=click.seen)
             return "done", _acted(done)
         finding = view.shown.finding
-        requests = [_request(waiting) for waiting in view.approvals if waiting.id == click.approval]
-        lines = [f"{typed(case.session_id, 120)} in {typed(case.tenant_id, 120)}", *requests, *under(view)]
+        wanted = [waiting for waiting in view.approvals if waiting.id == click.approval]
+        lines = [f"{typed(case.session_id, 120)} in {typed(case.tenant_id, 120)}", *map(_request, wanted)]
+        lines += under(view)
         if verb == "verdict" and (others := view.others_unjudged):
             lines.append(f"A dismissal is also of {counted(others, 'other finding')}; see the thread.")
         tool = "" if finding.act is None else finding.act.tool
@@ -195,7 +197,8 @@ class Desk:
             tool = ""
         with self._store.read() as rows:
             family = purpose_family(purpose_of(rows, finding))
-        return self._opened(click, modals.form(click, "\n".join(lines), tool=tool, family=family))
+        whole = [block for each in wanted for block in in_full(each)]
+        return self._opened(click, modals.form(click, "\n".join(lines), whole=whole, tool=tool, family=family))
 
     def _stale(self, click: Click) -> tuple[str, str]:
         self._refresh(click.case)
@@ -263,7 +266,9 @@ class Desk:
 
 def _request(approval: ApprovalView) -> str:
     """What is decided on: who asks for what, and why."""
-    return f"{asked(approval)} in {code(approval.tenant_id, 120)}\n{prose(approval.reason, 400)}"
+    session = "" if approval.session_id is None else f"{typed(approval.session_id, 120)} in "
+    where = f"{session}{code(approval.tenant_id, 120)}"
+    return f"{asked(approval)} · {where}\n{prose(approval.reason, 400)}"
 
 
 def _acted(done: ActResult) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal, assert_never
 
+from guardian.alerting.buttons import kept_from_approval
 from guardian.control.acts_under import in_words, revoked_with_it
 from guardian.control.authority import ask, denied, evidence_of
 from guardian.control.cases.case import queue
@@ -40,8 +41,8 @@ def decide(
     """Approve, deny or withdraw what waits.
 
     Raises Refusal: 403 when policy refuses the decider, or by now refuses the act itself; 409 when it was
-    decided or has expired, or when what happened meanwhile made it another act; 412 when the case is not the
-    one that `seen` names.
+    decided or has expired, when nobody can be shown what would be done, or when what happened meanwhile made it
+    another act; 412 when the case is not the one that `seen` names.
     """
     now = deps.clock()
     with deps.store.write() as rows:
@@ -100,6 +101,8 @@ def _decide(
     elif view.expires_at <= now:
         end_if_over(deps, rows, stored, now)
         refusal = Refusal(409, f"{view.id} expired at {view.expires_at.isoformat()}; ask again", code="expired")
+    elif word.decision == "approve" and (why := kept_from_approval(view)):
+        refusal = Refusal(409, f"{view.id} can only be denied: {why}", code="not_shown")
     if refusal is not None:
         act.audit(**told, **(_because(refusal) if act.decision.allowed else {}), result="refused")
         return refusal

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import update
 
 from guardian.control.advice.adviser import AdviceRule
+from guardian.domain.text import cut_off
 from guardian.errors import AdviserError
 from guardian.store.control.approvals import ApprovalRows
 from guardian.store.control.tables import approval
@@ -278,6 +279,22 @@ def test_a_person_may_say_no(stage, adviser):
     assert (told["advice"], told["reason"]) == ("deny", "the approval is denied")
 
 
+def test_nobody_lets_a_call_through_of_which_a_part_is_shown_to_nobody(stage, adviser):
+    for n, shown in enumerate((cut_off("a" * 9000, 8000), "a" * 9000)):  # by a monitor that does not say so, too
+        adviser.answer = STRONG.model_copy(update={"shown": {"arguments": shown}})
+        held = advice(stage, scope=f"all{n}")["approval"]["id"]
+        refused = stage.decide(held, "approve", "responder")
+        assert (refused.status_code, refused.json()["code"]) == (409, "not_shown")
+        assert "can only be denied: it is too long to be shown whole" in refused.json()["detail"]
+        (told,) = stage.audit(action="approve", approval_id=held)
+        assert (told["result"], told["code"]) == ("refused", "not_shown")
+        assert stage.decide(held, "deny", "responder").status_code == 200
+    news = stage.call("GET", "/v1/findings", params={"kind": "control"}).json()["items"]
+    assert len(news) == 2
+    for detail in (each["finding"]["reasons"][0]["text"] for each in news):
+        assert ("Nobody can let it through" in detail, "guardian approve" in detail) == (True, False)
+
+
 def test_a_no_holds_for_the_same_call_and_asks_nobody_again_until_it_is_too_old(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)["approval"]
@@ -458,7 +475,7 @@ def test_people_hear_of_a_held_call_once(stage, adviser):
 @pytest.mark.parametrize(
     ("told", "arguments"),
     [
-        ({"arguments": '{"scope": "all"}', "call": "forged", "agent": "agent_1" + "x" * 9000}, '{"scope": "all"}'),
+        ({"arguments": '{"scope": "all"}', "call": "forged", "agent": "agent_1" + "x" * 1000}, '{"scope": "all"}'),
         ({"agent": "agent_1"}, "not shown: redacted, or of a monitor of another version"),
     ],
 )
@@ -469,7 +486,7 @@ def test_who_is_asked_about_a_held_call_sees_what_it_would_do(stage, adviser, to
     shown = view["particulars"]
     assert view["reason"] == "one call of crm.export"
     assert (shown["tool"], shown["purpose"], shown["arguments"]) == ("crm.export", "review\x00", arguments)
-    assert (shown["agent"][:7], len(shown["agent"]) <= 2100, "resource" in shown) == ("agent_1", True, False)
+    assert (shown["agent"], "resource" in shown) == (told["agent"], False)
     assert shown["call"] != "forged"
     adviser.answer = STRONG  # however the monitor tells of it, it is the same call
     assert advice(stage, scope="all")["approval"]["id"] == held
