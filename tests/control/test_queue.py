@@ -104,20 +104,6 @@ def test_it_will_not_do_once_somebody_spoke(stage, a_finding, hard, spoken):
     assert revoked_on(stage, case(stage)["digest"]) == 200
 
 
-def test_to_approve_a_revocation_an_older_picture_will_not_do(stage, a_finding, hard):
-    """What the second person saw is what is approved."""
-    stage.enforce()
-    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json={"protected": True, "reason": "x"})
-    asked = stage.submit(acted(a_finding, wanted=Effect.REVOKE, breaches=hard)).json()["approval_id"]
-    old = case(stage)["digest"]
-    stage.submit(acted(a_finding, n=1, wanted=Effect.FLAG, tool="crm.write"))
-    path, body = f"/v1/approvals/{asked}/decision", {"decision": "approve", "reason": "seen"}
-    for digest, status in ((old, 412), (case(stage)["digest"], 200)):
-        got = stage.call("POST", path, "responder", json=body, headers={"If-Match": f'"{digest}"'})
-        assert got.status_code == status, got.text
-    assert stage.status() == "revoked"
-
-
 def test_a_digest_of_the_version_before_names_its_picture_and_no_words(stage, a_finding):
     stage.submit(acted(a_finding))
     older = case(stage)["digest"][:32]

@@ -182,6 +182,49 @@ def test_who_is_refused_a_revocation_is_told_how_to_revoke_all_the_same(office, 
     assert office.command(f"{asked[1]} it is not") == "`my session` in `acme` is revoked."
 
 
+def asked_to_revoke(office, a_finding):
+    """A session that people protect, and of which the monitor asks that it is revoked."""
+    office.enforce()
+    with office.client("root", "admin") as root:
+        root.protect("acme", "sess_1", protected=True, reason="the yearly audit")
+    office.submit(a_finding(wanted=Effect.REVOKE, hard=True))
+    office.settle()
+
+
+@pytest.mark.parametrize("moves", ["before the form", "before it is sent"])
+def test_who_approves_a_revocation_is_not_held_up_by_what_the_session_did_since(
+    office, slack, a_finding, moves
+) -> None:
+    asked_to_revoke(office, a_finding)
+    old = click(slack, office.root(), "Approve …", LEE)
+    if moves == "before the form":
+        office.submit(a_finding(n=1, one_in=90_000))
+    office.send(old)
+    office.form()
+    if moves == "before it is sent":
+        office.submit(a_finding(n=1, one_in=90_000))
+    office.fill_in(LEE)
+    assert "Approved" in office.told()
+    assert status(office) == "revoked"
+
+
+@pytest.mark.parametrize("button", ["Approve …", "Deny …"])
+def test_who_is_refused_to_decide_on_a_revocation_is_told_how_to_revoke_only_if_they_want_that(
+    office, slack, a_finding, button
+) -> None:
+    asked_to_revoke(office, a_finding)
+    old = click(slack, office.root(), button, LEE)
+    if button == "Deny …":
+        office.submit(a_finding(n=1, one_in=90_000))  # a no is to what was shown
+    else:
+        with office.client("maya", "responder") as maya:
+            maya.judge(a_finding().id, "confirmed", reason="it is")
+    office.send(old)
+    told = office.told()
+    assert ("out of date" in told, "/guardian revoke" in told) == (True, button == "Approve …")
+    assert status(office) == "flagged"
+
+
 def test_a_dismissal_that_was_a_slip_is_put_right_in_slack(flagged) -> None:
     for count, verdict in enumerate(("false_positive", "confirmed"), start=1):
         flagged.click("Give a verdict …", LEE)

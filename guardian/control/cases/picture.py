@@ -20,8 +20,8 @@ def digest_of(rows: ControlRows, view: CaseView, session: StoredSession, unjudge
 def shows(view: CaseView, seen: str, *, revoking: bool = False) -> bool:
     """Whether an act on the case as `seen` names it is one on the case as it stands.
 
-    To revoke takes power away, so for that an older picture will do while the case is open and people have said
-    nothing since: the more a session does, the sooner its picture is old.
+    To revoke, or to approve that, takes power away, so an older picture will do while the case is open and people
+    have said nothing since: the more a session does, the sooner its picture is old.
     """
     if seen[:_PICTURE] == view.digest[:_PICTURE]:
         return True

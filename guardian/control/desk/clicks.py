@@ -180,7 +180,7 @@ class Desk:
         if verb == "evidence":
             history = control.case_history(case.tenant_id, case.session_id)
             return self._opened(click, modals.page(alert_of(click.case, view), history.items))
-        if not shows(view, click.seen, revoking=verb == "revoke"):
+        if not shows(view, click.seen, revoking=self._revokes(click, case)):
             return self._stale(click)
         if verb == "revoke":
             reason = f"Revoke now, clicked in Slack on {view.shown.finding.id}"
@@ -200,11 +200,19 @@ class Desk:
         whole = [block for each in wanted for block in in_full(each)]
         return self._opened(click, modals.form(click, "\n".join(lines), whole=whole, tool=tool, family=family))
 
+    def _revokes(self, click: Click, case: StoredCase) -> bool:
+        """Whether the session would be revoked: by whoever clicks, or as somebody asked."""
+        if click.verb != "approve":
+            return click.verb == "revoke"
+        with self._store.read() as rows:
+            asked = rows.approvals.get(click.approval, {case.tenant_id})
+        return asked is not None and asked.view.action == "revoke"
+
     def _stale(self, click: Click) -> tuple[str, str]:
         self._refresh(click.case)
         with self._store.read() as rows:
             case = rows.cases.get(click.case)
-        if click.verb != "revoke" or case is None:
+        if case is None or not self._revokes(click, case):
             return "stale", _STALE
         whose = f"{prose(case.tenant_id, 120)}/{typed(case.session_id, 120)}"
         return "stale", f"{_STALE} To revoke the session as it stands: /guardian revoke {whose} REASON"

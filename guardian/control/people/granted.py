@@ -94,7 +94,10 @@ class Act:
 
     def stale(self, seen: str | None, **told: Any) -> Refusal | None:
         """The refusal, audited, of an act on another case than the one that `seen` names."""
-        refusal = moved_on(self.deps, self.rows, self.key, seen, revoking=self.asked.action == "revoke")
+        asked = self.asked
+        approves = asked.action == "approve" and not asked.act.denies
+        revoking = (asked.target if approves else asked.action) == "revoke"
+        refusal = moved_on(self.deps, self.rows, self.key, seen, revoking=revoking)
         if refusal is not None:
             self.audit(**told, result="stale")
         return refusal

@@ -13,9 +13,12 @@ from guardian.control.lapse import sweep
 from guardian.control.people import acts
 from guardian.control.people.deciding import decide
 from guardian.control.problems import Refusal
+from guardian.domain.finding import NamedBreach
 from guardian.domain.identity import SessionKey
 from guardian.wire.approvals import ApprovalDecision
 from guardian.wire.principal import Principal
+
+HARD = (NamedBreach(name="envelope_expired", detail="used 5 minutes after its expiry", hard=True),)
 
 
 def _ask(stage, session="sess_1", role="responder", who=None):
@@ -112,6 +115,21 @@ def test_a_one_person_deployment_needs_no_second_one_and_says_so(make_stage):
     assert _ask(stage).json()["changed"] is True
     assert stage.audit(action="reinstate")[0]["solo"] is True
     assert "solo" not in stage.audit(action="revoke")[0]
+
+
+@pytest.mark.parametrize(("decision", "done"), [("approve", 200), ("deny", 412)])
+def test_what_the_session_does_meanwhile_holds_up_no_revocation_but_a_no_to_it(
+    make_stage, a_finding, decision, done
+):
+    stage = make_stage(default_mode="enforce", protected={"acme": frozenset({"sess_1"})})
+    asked = stage.submit(a_finding(breaches=HARD)).json()["approval_id"]
+    seen = stage.call("GET", "/v1/cases/acme/sess_1").headers["ETag"]
+    stage.submit(a_finding(n=1, breaches=HARD))
+    assert stage.call("GET", "/v1/cases/acme/sess_1").headers["ETag"] != seen
+    body = {"decision": decision, "reason": "looked at it"}
+    path = f"/v1/approvals/{asked}/decision"
+    got = stage.call("POST", path, "approver", json=body, headers={"If-Match": seen})
+    assert (got.status_code, stage.status()) == (done, "revoked" if done == 200 else "flagged")
 
 
 # -- time, and what happens meanwhile ------------------------------------------------------------------------
