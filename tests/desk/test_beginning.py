@@ -232,6 +232,16 @@ def test_what_waits_for_a_second_person_is_shown_however_old_it_is(veteran, slac
     assert "8 older ones" in line
 
 
+def test_what_is_asked_about_a_session_without_a_case_is_shown_too(veteran, slack) -> None:
+    with veteran.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_9", reason="a typo")
+        assert maya.reinstate("acme", "sess_9", reason="I meant another").approval is not None
+    veteran.clock.pass_(hours=2)
+    enabled(veteran)
+    (asked,) = [str(m["blocks"]) for m in slack.roots() if "older ones" not in str(m["blocks"])]
+    assert ("I meant another" in asked, "Approve …" in asked) == (True, True)
+
+
 def test_severe_news_of_the_last_day_are_shown_and_what_became_of_them(make_office, slack) -> None:
     office = make_office()
 

@@ -13,8 +13,10 @@ from guardian.control.cases import digests, outbox
 from guardian.control.cases.digests import fold
 from guardian.control.cases.standing import standing
 from guardian.control.lapse import sweep
-from guardian.control.news import tell
+from guardian.control.news import case_of_news, tell
+from guardian.control.people.approvals import topic_of
 from guardian.control.watchers.watching import watch
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Effect, Kind, Severity
 from guardian.domain.identity import SessionKey
 from guardian.telemetry import Metrics
@@ -441,6 +443,60 @@ def test_no_floor_and_no_quiet_hours_hide_that_a_second_person_is_asked(
     office.after(minutes=1)
     (shown,) = slack.roots()
     assert "Approve …" in str(shown["blocks"])
+
+
+@pytest.mark.parametrize("parent", [False, True], ids=["by hand", "with its parent"])
+def test_a_second_person_is_asked_also_where_the_session_has_no_case(office, slack, parent) -> None:
+    if parent:
+        with office.client("broker", "delegation") as broker:
+            for name, of in (("root", None), ("sess_9", "root")):
+                told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": name, "purpose": "review"}
+                broker.register_envelope(Envelope(**told, parent_session_id=of))
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "root" if parent else "sess_9", reason="a typo")
+        assert maya.reinstate("acme", "sess_9", reason="I meant sess_8").approval is not None
+        assert maya.reinstate("acme", "sess_9", reason="I meant sess_8").approval is not None
+    office.settle()
+    (asked,) = slack.roots()
+    shown = str(asked["blocks"])
+    assert "maya asks for a second person: reinstate session sess_9" in shown
+    assert "I meant sess_8" in shown
+    office.click("Approve …", LEE, asked)
+    form = str(office.form()["blocks"])
+    assert "maya asks to reinstate the session · `sess_9` in `acme`" in form
+    office.fill_in(LEE)
+    assert "Approved. reinstated at revision" in office.told()
+    office.after(minutes=2)
+    (asked,) = slack.roots()
+    assert "*Approved* by lee" in str(asked["blocks"])
+    assert "Approve …" not in str(asked["blocks"])
+
+
+def test_a_request_about_a_session_that_was_revoked_anew_is_over_in_its_message(office, slack) -> None:
+    with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
+        maya.revoke("acme", "sess_9", reason="a typo")
+        asked = maya.reinstate("acme", "sess_9", reason="I meant sess_8").approval
+        office.settle()
+        assert "Approve …" in str(slack.roots()[0]["blocks"])
+        lee.decide_approval(asked.id, "deny", reason="no typo")
+    office.after(minutes=2)
+    (message,) = slack.roots()
+    assert "*Denied* by lee" in str(message["blocks"])
+
+
+def test_where_a_case_asks_no_other_message_does_but_other_channels_hear_of_it(office, slack, a_finding) -> None:
+    office.submit(a_finding())
+    office.settle()
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_1", reason="stop")
+        asked = maya.reinstate("acme", "sess_1", reason="ours").approval
+    office.after(minutes=1)
+    (message,) = slack.roots()
+    assert "Approve …" in str(message["blocks"])
+    with office.deps.store.read() as rows:
+        alert = rows.feeds.newest_alert(case_of_news("acme", topic_of(asked.id)), 1_000)
+    assert alert is not None
+    assert "reinstate session sess_1" in alert.payload
 
 
 @pytest.mark.parametrize("hours", [0, 5])

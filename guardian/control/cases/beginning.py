@@ -89,12 +89,10 @@ def _take_in_asked(rows: ControlRows, last: int, now: datetime) -> bool:
         None, limit=_AT_ONCE, before=rows.feeds.position(BEGINNING) or None, state="pending"
     )
     for view in (each.view for each in asked if each.view.expires_at > now):
-        if view.session_id is None:
-            key = case_of_news(view.tenant_id, topic_of(view.id))
-        else:
-            key = case_key(SessionKey(view.tenant_id, view.session_id))
-        newest = rows.feeds.newest_alert(key, last)
-        if newest is not None and not _is_shown(rows, key):
+        session = None if view.session_id is None else case_key(SessionKey(view.tenant_id, view.session_id))
+        newest = None if session is None else rows.feeds.newest_alert(session, last)
+        newest = newest or rows.feeds.newest_alert(case_of_news(view.tenant_id, topic_of(view.id)), last)
+        if newest is not None and not _is_shown(rows, newest.key):
             _heard(rows, newest, last, now)
     if asked:
         rows.feeds.follow(BEGINNING, asked[-1].seq)

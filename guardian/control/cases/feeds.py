@@ -1,6 +1,7 @@
 """What cases follow: alerts, the audit trail and people's words, each taken in once and in order."""
 
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta
 from heapq import merge
 
@@ -83,6 +84,8 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
     about_guardian = finding.kind is Kind.CONTROL
     # only control itself may say that its news ask for an approval
     asked_for = finding.versions.get("approval") if about_guardian else None
+    if asked_for is not None and _case_asks(rows, finding.tenant_id, asked_for):
+        return
     purpose = "" if finding.subject is None else storable(purpose_family(finding.subject.purpose))
     case = rows.cases.open(
         key,
@@ -120,6 +123,18 @@ def _changed_by(
         changes |= given_up(case)
         changes["rank"] = severity
     return changes
+
+
+def _case_asks(rows: ControlRows, tenant_id: str, approval_id: str) -> bool:
+    """Whether people are asked by the case of the session that the act is about. Held calls have messages of their
+    own; what this version cannot read gets one, too."""
+    with suppress(ValidationError):
+        asked = rows.approvals.get(approval_id, {tenant_id})
+        if asked is None or asked.view.session_id is None or asked.view.action == "permitCall":
+            return False
+        case = rows.cases.get(case_key(SessionKey(tenant_id, asked.view.session_id)))
+        return case is not None and case.alert_id > 0  # without an alert it is a snooze
+    return False
 
 
 def read_alert(payload: str | None) -> AlertPayload | None:

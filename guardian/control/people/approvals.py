@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from guardian.control.authority import ask, consider, record
+from guardian.control.cases.case import evidence_link
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.control.superseded import weighed, without_its_parent
@@ -93,21 +94,32 @@ def put_up(
         told["finding_id"] = finding.id
     record(rows, proposal, permitted, now, **told, until=view.expires_at.isoformat())
     deps.metrics.add("guardian_approvals_total", state="pending")
-    if session_id is None:  # no case of a session will say that somebody is asked
-        wish = " ".join(str(value) for name, value in act.items() if value and name != "reason")
-        tell(
-            deps,
-            rows,
-            topic=topic_of(view.id),
-            tenant_id=tenant_id,
-            title=f"{view.proposer} asks for a second person: {action} {wish}",
-            detail=f"{view.proposer} wants {action} {wish} for {tenant_id}: {view.reason}",
-            severity="medium",
-            once=view.id,
-            now=now,
-            facts={"approval": view.id},
-        )
+    if finding is None and action != "permitCall":  # else the finding, or the held call's own news, say it
+        _tell(deps, rows, view, act, now)
     return view
+
+
+def _tell(deps: ControlDeps, rows: ControlRows, view: ApprovalView, act: Mapping[str, Any], now: datetime) -> None:
+    """Tell people that somebody asks for a second person. Where cases are kept, that of the session says it, if
+    there is one."""
+    wish = " ".join(str(value) for name, value in act.items() if value and name != "reason")
+    link = None
+    if view.session_id is not None:
+        wish = f"session {view.session_id}"
+        link = evidence_link(deps, SessionKey(view.tenant_id, view.session_id))
+    tell(
+        deps,
+        rows,
+        topic=topic_of(view.id),
+        tenant_id=view.tenant_id,
+        title=f"{view.proposer} asks for a second person: {view.action} {wish}",
+        detail=f"{view.proposer} wants {view.action} {wish} for {view.tenant_id}: {view.reason}",
+        severity="medium",
+        once=view.id,
+        now=now,
+        facts={"approval": view.id},
+        link=link,
+    )
 
 
 def no_room(deps: ControlDeps, rows: ControlRows, asked: PolicyRequest, now: datetime) -> str:

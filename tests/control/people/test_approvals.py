@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from guardian.alerting.port import Alert
 from guardian.control.authentication.visiting import Visits
 from guardian.control.deps import VisitRule
 from guardian.control.lapse import sweep
@@ -15,6 +16,7 @@ from guardian.control.people.deciding import decide
 from guardian.control.problems import Refusal
 from guardian.domain.finding import NamedBreach
 from guardian.domain.identity import SessionKey
+from guardian.store.control.alerts import UNNAMED
 from guardian.wire.approvals import ApprovalDecision
 from guardian.wire.principal import Principal
 
@@ -52,6 +54,21 @@ def test_what_takes_two_waits_and_nothing_is_done(stage):
     assert approval["expires_at"] == "2026-05-12T16:00:00Z"
     assert stage.ledger() == [("revoked", "manual", "responder-1")]
     assert [each["result"] for each in stage.audit(approval_id=approval["id"])] == ["waits", "waits"]
+
+
+def test_all_channels_hear_that_a_person_asks_about_a_session_and_where_it_is_shown(make_stage):
+    pages = VisitRule(url="https://guardian.example/console")
+    stage = make_stage(public_url="https://guardian.example/", console=pages)
+    waiting = _waiting(stage, "sess/1")
+    assert _ask(stage, "sess/1", who="responder-2").json()["approval"]["id"] == waiting
+    with stage.deps.store.write() as rows:
+        alert = Alert.model_validate_json(rows.alerts.claim(UNNAMED, stage.clock()).payload)
+        assert rows.alerts.claim(UNNAMED, stage.clock()) is None, "nobody is told twice"
+    assert alert.finding.title == "responder-1 asks for a second person: reinstate session sess/1"
+    assert alert.finding.versions["approval"] == waiting
+    assert "ours" in alert.finding.reasons[0].text
+    assert alert.link == "https://guardian.example/console/session?tenant=acme&id=sess%2F1"
+    assert stage.call("GET", "/v1/sessions/acme/sess/1").status_code == 200
 
 
 def test_a_second_person_approves_and_it_is_done_at_once(stage):

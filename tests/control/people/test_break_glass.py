@@ -106,7 +106,8 @@ def test_it_can_be_ended_early_by_any_responder_and_once(stage):
     assert again == ended
     stage.clock.pass_(hours=2)
     sweep(stage.deps)
-    assert [severity for severity, _, _ in _alerts(stage)] == ["critical", "medium"]
+    told = [severity for severity, _, _ in _alerts(stage)]
+    assert told == ["critical", "medium", "medium"], "of the grant, its end, and who asks after it"
 
 
 def test_a_longer_wish_is_refused_and_not_shortened(make_stage):
