@@ -39,6 +39,14 @@ _REVOKE = "guardian revoke 'TENANT' 'SESSION' --reason '…': gateways that foll
 _REINSTATE = "guardian reinstate 'TENANT' 'SESSION' --reason '…': it may act again; that may take two people\n"
 _LOOK_UP = "guardian findings FINDING: names the session, and shows what a filter may have stopped\n"
 _DISMISS = "guardian dismiss FINDING --reason '…': guardian was wrong\n"
+_DECIDE = """
+What you can do
+guardian approvals: shows all of what is asked
+guardian approve ID --reason '…': it is done at once
+guardian deny ID --reason '…': it is not done
+"""
+_OURS = re.compile(r"[a-z0-9_]{1,64}")
+"""An approval's id, which no agent chose."""
 _log = logger("alerting")
 
 
@@ -259,7 +267,8 @@ def _acts(alert: Alert) -> str:
     """What to type where no link leads to buttons. The names stand above: no shell is to read them from here. They
     may have spaces and signs that a shell would act on, hence the quotes."""
     if alert.finding.kind is Kind.CONTROL:
-        return ""
+        approval = alert.finding.versions.get("approval", "")
+        return _DECIDE.replace("ID", approval) if _OURS.fullmatch(approval) else ""
     if alert.nameless:
         return f"\nWhat you can do\n{_LOOK_UP}{_DISMISS}"
     session = _REINSTATE if alert.outcome.effect is Effect.REVOKE else _REVOKE

@@ -384,6 +384,20 @@ def test_a_mail_without_a_link_says_what_to_type(make_alert) -> None:
     ]  # fmt: skip
 
 
+def test_a_mail_that_asks_for_a_second_person_says_how_to_answer(make_alert) -> None:
+    told = make_alert(kind=Kind.CONTROL, versions={"policy": "abc", "approval": "apr_58d1"})
+    news = told.model_copy(update={"link": None})
+    linked = told.model_copy(update={"link": "https://guardian.example/console"})
+    odd = news.finding.model_copy(update={"versions": {"approval": "apr_1; rm -rf ~"}})
+    texts = [
+        mail(alert, "guardian@acme.example", ("soc@acme.example",)).get_content()
+        for alert in (news, linked, news.model_copy(update={"finding": odd}))
+    ]
+    for answer in ("approve", "deny"):
+        assert [f"\nguardian {answer} apr_58d1 --reason '…': " in text for text in texts] == [True, False, False]
+    assert ["\nguardian approvals: " in text for text in texts] == [True, False, False]
+
+
 @pytest.mark.parametrize(
     "word",
     [
