@@ -66,7 +66,8 @@ class QuietHours:
 class Rules:
     """`floor`, `escalate_floor` and `mention_floor` are ranks; `always` has the keys of cases that the floor does
     not hold back. More than `storm` cases of a tenant within `storm_window` make a storm. `on_call` are mentions
-    by tenant (`*` for all others), used from rank `mention_floor` on.
+    by tenant (`*` for all others), used from rank `mention_floor` on. What nobody acts on calls `escalate_after`
+    it began, and again after each `escalate_again`.
     """
 
     channel: str = ""
@@ -77,6 +78,7 @@ class Rules:
     storm: int = 20
     storm_window: timedelta = timedelta(minutes=10)
     escalate_after: timedelta | None = timedelta(minutes=15)
+    escalate_again: timedelta | None = None
     escalate_floor: int = 3
     escalate_channel: str | None = None
     on_call: Mapping[str, str] = field(default_factory=dict)
@@ -141,12 +143,15 @@ def _opening(case: StoredCase, rules: Rules, crowd: int, now: datetime, asks: bo
         return Wait(max(ready)) if ready else Fold()
     if crowd > rules.storm and case.kind == "session":
         return Fold()
-    return Write("post")
+    due = next_call(case, rules)
+    return Write("post" if due is None or due > now else "escalate")
 
 
 def _following(case: StoredCase, rules: Rules, now: datetime) -> Move:
     waits: list[datetime] = []
-    if case.digest != case.shown.digest:
+    due = next_call(case, rules)
+    calls = due is not None and due <= now
+    if case.digest != case.shown.digest and not (calls and is_refused(case)):
         ready = now if case.written_at is None else case.written_at + rules.update_every
         if ready <= now:
             return Write("update")
@@ -154,8 +159,8 @@ def _following(case: StoredCase, rules: Rules, now: datetime) -> Move:
     silent = _silent(case, now)
     if silent is not None:
         waits.append(silent)
-    if silent is None and (due := _escalates(case, rules)) is not None:
-        if due <= now:  # before a reply, which the channel may refuse
+    if due is not None:
+        if calls:  # before a reply, which the channel may refuse
             return Write("escalate")
         waits.append(due)
     if case.told < case.events and silent is None:
@@ -177,13 +182,32 @@ def _next_reply(case: StoredCase, rules: Rules) -> datetime | None:
     return None if case.replied_at is None or case.kind == "digest" else case.replied_at + rules.reply_every
 
 
+def is_refused(case: StoredCase) -> bool:
+    """Whether its channel did not take its message, or what was last to change in that."""
+    return bool(case.last_error) and case.shown.digest is None
+
+
+def next_call(case: StoredCase, rules: Rules) -> datetime | None:
+    """When the case calls for help next if nobody acts until then; None where it does not. One without a message,
+    which its channel refuses, calls in the channel on call, if that is another one."""
+    unheard = rules.escalate_channel in (None, rules.channel_for(case)) or not is_refused(case)
+    due = None if case.place is None and unheard else _escalates(case, rules)
+    return due if due is None or case.snoozed_until is None else max(due, case.snoozed_until)
+
+
 def _escalates(case: StoredCase, rules: Rules) -> datetime | None:
     """When the case calls for help if nobody has acted. The time runs from the case's beginning or, where its
-    message waited for the end of quiet hours, from that end."""
+    message waited for the end of quiet hours, from that end. When a snooze ends somebody has to act, also where it
+    called before."""
     if rules.escalate_after is None or case.rank < rules.escalate_floor or case.state not in OPEN_STATES:
         return None
-    if case.acted_at is not None or case.escalated_at is not None:
+    if case.acted_at is not None:
         return None
+    if case.escalated_at is not None:
+        if case.snoozed_until is not None and case.snoozed_until > case.escalated_at:
+            return case.snoozed_until
+        again = None if rules.escalate_again is None else case.escalated_at + rules.escalate_again
+        return None if again is None else rules.quiet_until(case, again) or again
     ends = rules.quiet_until(case, case.opened_at)
     if ends is None or case.written_at is None or case.written_at < ends:  # it did not wait: people knew of it
         return case.opened_at + rules.escalate_after

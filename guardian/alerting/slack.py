@@ -40,7 +40,8 @@ class SlackOptions:
     floor           less severe cases are not shown, unless they ask for a second person
     quiet_hours     from, to (hh:mm), zone, but: from this severity on they do not hold; nor for such a request
     storm           cases of one tenant within ten minutes that become a digest
-    escalate        after_s, from (severity), channel: when nobody acts; after_s 0 for never
+    escalate        after_s, repeat_s, from (severity), channel: when nobody acts; after_s 0 for never, repeat_s 0
+                    (the default) for once
     on_call         whom to call, by tenant or "*": a user group's or a person's ID
     mention_from    from this severity on the first message mentions who is on call
     """

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from guardian.alerting.slack import SlackOptions
 
 CHANNEL = re.compile(r"[CG][A-Z0-9]{2,20}")
+_OFTEN_S = 60  # to call more often helps nobody
 _GROUP, _PERSON = re.compile(r"S[A-Z0-9]{2,20}"), re.compile(r"[UW][A-Z0-9]{2,20}")
 
 
 def read_rules(options: "SlackOptions") -> Rules:
     """Raises ConfigurationError that names the setting, what it is, and what it may be."""
-    escalate = _keys("escalate", options.escalate, {"after_s", "from", "channel"})
-    after = escalate.get("after_s", 900)
-    if not isinstance(after, int | float) or not 0 <= after <= 7 * 86_400:
-        raise ConfigurationError(f"alerts.slack.escalate.after_s must be seconds, at most a week, got {after!r}")
+    escalate = _keys("escalate", options.escalate, {"after_s", "repeat_s", "from", "channel"})
+    after, again = _seconds("after_s", escalate.get("after_s", 900)), escalate.get("repeat_s", 0)
+    if again and _seconds("repeat_s", again) < _OFTEN_S:
+        raise ConfigurationError(f"alerts.slack.escalate.repeat_s must be 0 or at least {_OFTEN_S}, got {again!r}")
     if not isinstance(options.storm, int) or options.storm < 1:
         raise ConfigurationError(f"alerts.slack.storm must be a number of cases, got {options.storm!r}")
     if not isinstance(options.on_call, Mapping):
@@ -36,11 +37,18 @@ def read_rules(options: "SlackOptions") -> Rules:
         quiet=None if options.quiet_hours is None else _quiet(options.quiet_hours),
         storm=options.storm,
         escalate_after=timedelta(seconds=after) if after else None,
+        escalate_again=timedelta(seconds=again) if again else None,
         escalate_floor=_rank("escalate.from", escalate.get("from", "high")),
         escalate_channel=None if elsewhere is None else _channel("escalate.channel", elsewhere),
         on_call={tenant: _mention(tenant, whom) for tenant, whom in options.on_call.items()},
         mention_floor=_rank("mention_from", options.mention_from),
     )
+
+
+def _seconds(name: str, told: Any) -> float:
+    if not isinstance(told, int | float) or not 0 <= told <= 7 * 86_400:
+        raise ConfigurationError(f"alerts.slack.escalate.{name} must be seconds, at most a week, got {told!r}")
+    return told
 
 
 def _route(number: int, told: Any) -> Route:

@@ -1,5 +1,6 @@
 """What is written about a case, where and when: pure rules."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.alerting.rules import Done, Fold, QuietHours, Rules, Wait, Write, next_move, rank
+from guardian.alerting.rules import Done, Fold, QuietHours, Rules, Wait, Write, next_call, next_move, rank
 from guardian.alerting.slack import SlackOptions
 from guardian.errors import ConfigurationError
 from guardian.store.control.cases import StoredCase
@@ -121,6 +122,44 @@ def test_a_case_that_people_know_of_and_that_gets_worse_at_night_calls_for_help_
         assert move(told, rules, now=night + timedelta(minutes=15)) == Write("escalate")
 
 
+def test_what_called_before_it_was_snoozed_calls_again_when_that_ends() -> None:
+    until = NOW + timedelta(hours=1)
+    told = shown(escalated_at=NOW, snoozed_until=until)
+    assert move(told, now=NOW + timedelta(minutes=59)) == Wait(until)
+    assert move(told, now=until) == Write("escalate")
+    assert move(told._replace(escalated_at=until), now=until + timedelta(days=9)) == Done(), "once"
+    assert move(told._replace(acted_at=NOW), now=until) == Done()
+
+
+def test_what_nobody_acts_on_calls_again_as_often_as_the_configuration_says() -> None:
+    rules = SlackOptions(channel="C0X", token="xoxb-1", escalate={"repeat_s": 3600}).rules()
+    hour = timedelta(hours=1)
+    assert move(shown(escalated_at=NOW), rules, now=NOW + timedelta(minutes=59)) == Wait(NOW + hour)
+    assert move(shown(escalated_at=NOW), rules, now=NOW + hour) == Write("escalate")
+    assert move(shown(escalated_at=NOW, acted_at=NOW), rules, now=NOW + hour) == Done()
+    assert move(shown(escalated_at=NOW), now=NOW + timedelta(days=9)) == Done(), "unless it says nothing"
+    at_night = replace(rules, quiet=QuietHours(start=time(12, 30), end=time(20), zone=ZoneInfo("UTC")))
+    assert move(shown(escalated_at=NOW), at_night, now=NOW + hour) == Wait(NOW.replace(hour=20))
+    assert move(shown(escalated_at=NOW, rank=4), at_night, now=NOW + hour) == Write("escalate")
+
+
+def test_what_its_channel_refuses_calls_where_somebody_hears_it() -> None:
+    late, rules = NOW + timedelta(minutes=15), Rules(channel="C0X", escalate_channel="C0ONCALL")
+    refused = case(last_error="Slack refuses: is_archived")
+    assert next_call(refused, rules) == late
+    assert move(refused, rules, now=NOW) == Write("post")
+    assert move(refused, rules, now=late) == Write("escalate")
+    assert move(case(), rules, now=late) == Write("post"), "it was not refused yet"
+    for nowhere in (Rules(channel="C0X"), Rules(channel="C0X", escalate_channel="C0X")):
+        assert move(refused, nowhere, now=late) == Write("post")
+    snoozed = refused._replace(snoozed_until=NOW + timedelta(hours=3))
+    assert move(snoozed, rules, now=late) == Write("post")
+    edit = shown(shown=Picture(), last_error="Slack refuses: is_archived", written_at=NOW - timedelta(days=1))
+    assert move(edit, rules, now=NOW) == Write("update")
+    assert move(edit, rules, now=late) == Write("escalate")
+    assert move(edit._replace(last_error=""), rules, now=late) == Write("update"), "it was not refused"
+
+
 def test_a_snoozed_case_is_silent_until_then_and_kept_up_to_date() -> None:
     until = NOW + timedelta(hours=3)
     assert move(shown(events=1, snoozed_until=until)) == Wait(until)
@@ -172,6 +211,8 @@ def test_the_most_severe_is_never_held_back(severity: int, crowd: int, hour: int
         ({"quiet_hours": {"from": "20:00", "to": "07:00Z"}}, "has an offset of its own"),
         ({"storm": 0}, "storm"),
         ({"escalate": {"after_s": -1}}, "after_s"),
+        ({"escalate": {"repeat_s": 59}}, "repeat_s must be 0 or at least 60"),
+        ({"escalate": {"repeat_s": "1h"}}, "repeat_s must be seconds, at most a week"),
         ({"escalate": {"when": 5}}, "escalate takes"),
         ({"on_call": {"acme": "@maya"}}, "on_call"),
         ({"on_call": ("S0ONCALL",)}, "on_call is by tenant"),

@@ -151,6 +151,19 @@ def test_what_nobody_acts_on_calls_whoever_is_on_call_once(make_office, slack, a
     assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
 
 
+def test_a_call_that_nobody_answers_is_made_again_if_so_configured(make_office, slack, a_finding) -> None:
+    office = make_office(escalate={"after_s": 900, "repeat_s": 3600})
+    office.submit(a_finding())
+    office.settle()
+    for minutes, calls in ((16, 1), (58, 1), (3, 2), (61, 3)):
+        office.after(minutes=minutes)
+        assert len([m for m in slack.messages if m.get("reply_broadcast")]) == calls
+    with office.client("ann", "analyst") as ann:
+        ann.judge(a_finding().id, "confirmed", reason="saw it")
+    office.after(hours=9)
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 3
+
+
 def test_an_act_in_time_calls_nobody(make_office, slack, a_finding) -> None:
     office = make_office(on_call={"*": "U0ONCALL"}, escalate={"after_s": 900})
     office.submit(a_finding())

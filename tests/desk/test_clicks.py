@@ -337,6 +337,58 @@ def test_a_snoozed_case_reminds_nobody(make_office, slack, a_finding) -> None:
     assert [m for m in slack.messages if m.get("reply_broadcast")], "and then nobody has acted yet"
 
 
+@pytest.mark.parametrize("channel", [None, "C0NIGHT"])
+def test_a_case_that_was_snoozed_after_it_called_for_help_calls_again_when_that_ends(
+    make_office, slack, a_finding, channel
+) -> None:
+    slack.members.add("C0NIGHT")
+    office = make_office(escalate={"after_s": 900, **({"channel": channel} if channel else {})})
+    office.submit(a_finding())
+    office.settle()
+    office.after(minutes=16)
+
+    def calls():
+        return [m for m in slack.messages if "Nobody has acted yet" in m["text"]]
+
+    assert len(calls()) == 1
+    office.click("Snooze …", MAYA)
+    office.form()
+    office.fill_in(MAYA, hours="1")
+    office.told()
+    office.after(minutes=55)
+    assert "Snoozed by maya" in office.text()
+    assert len(calls()) == 1
+    office.after(minutes=6)
+    assert len(calls()) == 2
+    assert "Snoozed" not in office.text()
+    office.after(hours=20)
+    assert len(calls()) == 2
+    office.click("Snooze …", MAYA)
+    office.form(2)
+    office.fill_in(MAYA, hours="8")
+    office.told(2)
+    office.submit(a_finding(n=1, severity="critical", hard=True, time=office.clock()))
+    office.after(minutes=1)
+    office.after(minutes=15)
+    assert len(calls()) == 3, "what becomes worse meanwhile calls before that ends"
+
+
+def test_what_is_snoozed_while_its_call_for_help_is_on_the_way_calls_again_too(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(escalate={"after_s": 900})
+    office.submit(a_finding())
+    office.settle()
+    office.clock.pass_(minutes=16)
+    slack.troubles.append("500")
+    office.settle()
+    with office.client("maya", "responder") as maya:
+        maya.snooze("acme", "sess_1", hours=1, reason="I look at it")
+    for _ in range(4):
+        office.after(minutes=20)
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 2
+
+
 def test_a_case_that_becomes_worse_is_snoozed_no_longer(make_office, slack, a_finding) -> None:
     office = make_office(escalate={"after_s": 900})
     office.submit(a_finding(severity="medium"))

@@ -113,7 +113,8 @@ def _changed_by(
         changes |= {"snoozed_until": None, "snoozed_by": None, "folded_into": None}
         changes["shown"] = case.shown.worsened()
     settled = bool(case.state) and case.state not in OPEN_STATES
-    if settled or (worse and case.acted_at is not None):  # it begins anew
+    seen_to = case.acted_at is not None or (case.snoozed_until is not None and case.alert_id > 0)
+    if settled or (worse and seen_to):  # it begins anew
         changes |= {"acted_at": None, "escalated_at": None, "opened_at": at, "state": ""}
     again = _has_ended(rows, case)
     if again:  # and is no more of what a digest listed

@@ -185,7 +185,7 @@ class CaseRows:
     def put_right(self, now: datetime) -> None:
         """The clock may have been ahead: what it noted as later than now counts as now, and what is put off is
         looked at now, for nobody knows by how much it was meant to be."""
-        for time in (case.c.opened_at, case.c.written_at, case.c.replied_at):
+        for time in (case.c.opened_at, case.c.written_at, case.c.replied_at, case.c.escalated_at):
             self.connection.execute(update(case).where(time > now).values({time: now}))
         put_off = case.c.status == "due", case.c.next_at > now
         self.connection.execute(update(case).where(*put_off).values(next_at=now))
