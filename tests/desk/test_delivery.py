@@ -200,6 +200,66 @@ def test_a_call_for_help_elsewhere_does_not_wait_for_a_reply_that_slack_refuses(
     assert len(slack.thread(office.root()["ts"])) == 1
 
 
+@pytest.mark.parametrize("many", [1, 7], ids=["a case", "a digest"])
+def test_what_its_channel_refuses_calls_in_the_channel_on_call(make_office, slack, a_finding, many) -> None:
+    office = make_office(escalate={"after_s": 900, "channel": "C0ONCALL"}, storm=5)
+    slack.members = {"C0ONCALL"}  # the case's channel was archived, say
+    for n in range(many):
+        office.submit(a_finding(f"sess_{n}", severity="critical"))
+    office.settle()
+    office.after(minutes=14)
+    assert slack.messages == []
+    office.after(minutes=2)
+    (call,) = slack.roots("C0ONCALL")
+    assert "Nobody has acted yet" in str(call["blocks"])
+    assert ("`sess_0`" in str(call["blocks"])) is (many == 1)
+    assert "C0SECURITY" not in str(call["blocks"]), "nothing is there"
+    for _ in range(5):
+        office.after(hours=1)
+    assert len(slack.messages) == 1
+    slack.members = {"C0ONCALL", "C0SECURITY"}
+    office.after(hours=1)
+    office.after(minutes=1)
+    assert len(slack.roots("C0SECURITY")) == 1
+    assert len(slack.roots("C0ONCALL")) == 1
+
+
+def test_it_calls_there_too_where_the_channel_refuses_what_is_new_of_it(make_office, slack, a_finding) -> None:
+    slack.members.add("C0ONCALL")
+    office = make_office(escalate={"after_s": 900, "channel": "C0ONCALL"})
+    office.submit(a_finding())
+    office.settle()
+    slack.members = {"C0ONCALL"}
+    office.submit(a_finding(n=1))
+    office.after(minutes=5)
+    office.after(minutes=11)
+    (call,) = slack.roots("C0ONCALL")
+    assert "Nobody has acted yet" in str(call["blocks"])
+    slack.members.add("C0SECURITY")
+    office.after(hours=1)
+    assert "2 findings" in office.text()
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_what_neither_channel_takes_is_made_in_the_one_that_comes_back(
+    make_office, slack, a_finding, shown
+) -> None:
+    office = make_office(escalate={"after_s": 900, "channel": "C0ONCALL"})
+    if shown:
+        office.submit(a_finding())
+        office.settle()
+    slack.members = set()
+    office.submit(a_finding(n=1))
+    for _ in range(5):
+        office.after(minutes=50)
+    slack.members = {"C0SECURITY"}
+    for _ in range(4):
+        office.after(hours=1)
+    assert ("2 findings" in office.text()) is shown
+    calls = [m for m in slack.messages if "Nobody has acted yet" in m["text"]]
+    assert [call["channel"] for call in calls] == ["C0SECURITY"]
+
+
 def elsewhere(office, channel):
     """Control started anew with another channel in its configuration."""
     office.slack.members = {channel}

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from guardian.alerting.outbox import AlertRow
 from guardian.alerting.port import Alert, Step, Verb
-from guardian.alerting.rules import OPEN_STATES, Done, Fold, Rules, Wait, Write, next_move
+from guardian.alerting.rules import OPEN_STATES, Done, Fold, Rules, Wait, Write, is_refused, next_call, next_move
 from guardian.control.cases.beginning import LINE, go_on
 from guardian.control.cases.case import told as told_of
 from guardian.control.cases.digests import counted_in, fold
@@ -137,21 +137,35 @@ class CaseOutbox:
                     changes |= _left(case, step.leaves)
                 case "post" | "update":
                     changes["shown"] = Picture(left=step.leaves) if step.leaves else case.shown.unsure()
-                    changes |= {"place": None} if moves else {"next_at": now + _PARKED_AGAIN}
+                    if moves:
+                        changes |= {"place": None, "last_error": ""}
+                    else:
+                        changes["next_at"] = self._but_for_a_call(rows, case, error, now)
                 case "reply" if never:
                     changes |= {"told": step.events, "replied_at": now, "last_error": ""}
-                case "escalate" if step.place is None:
+                case "escalate" if step.place is None and case.place is not None:
                     there = step.model_copy(update={"channel": case.channel, "place": case.place, "home": ""})
                     changes["step"] = there.model_dump_json()
-                case "reply" | "escalate" if moves:
-                    changes |= {"place": None, "shown": case.shown.unsure()}
+                case "reply" | "escalate" if moves and case.place is not None:
+                    changes |= {"place": None, "shown": case.shown.unsure(), "last_error": ""}
                 case "reply":
                     changes["next_at"] = self._but_for_its_reply(rows, case, now)
                 case "escalate":
                     changes["next_at"] = now + _PARKED_AGAIN
+                    if is_refused(case):  # what it went before has its turn then
+                        before = self._step(case, "post" if case.place is None else "update", now, asks=False)
+                        changes["step"] = before.model_copy(update={"leaves": case.shown.left}).model_dump_json()
+                    elif case.place is None:  # it begins anew meanwhile
+                        changes |= {"next_at": now, "last_error": ""}
                 case _:
                     assert_never(step.verb)
             rows.cases.change(id, **changes)
+
+    def _but_for_a_call(self, rows: ControlRows, case: StoredCase, error: str, now: datetime) -> datetime:
+        """When its message is tried again, or somebody is called for help before that."""
+        case, again = case._replace(last_error=error, shown=Picture()), now + _PARKED_AGAIN
+        due = next_call(self._of_its_cases(rows, case) if case.kind == "digest" else case, self._rules)
+        return again if due is None else min(max(due, now), again)
 
     def _but_for_its_reply(self, rows: ControlRows, case: StoredCase, now: datetime) -> datetime:
         """When something else is to be done with the case; in an hour at the latest."""
@@ -257,7 +271,7 @@ class CaseOutbox:
             calls = self._rules.mention(case.tenant_id)
             if self._rules.escalate_channel is not None:
                 channel, place = self._rules.escalate_channel, None
-                home = case.channel if case.channel != channel else ""
+                home = case.channel if case.channel != channel and case.place is not None else ""
         most = _IN_A_DIGEST if case.kind == "digest" else _IN_A_REPLY
         return Step(
             verb=verb,
