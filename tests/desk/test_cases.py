@@ -485,7 +485,7 @@ def test_a_second_person_is_asked_also_where_the_session_has_no_case(office, sla
     assert "Approve …" not in str(asked["blocks"])
 
 
-def test_a_request_about_a_session_that_was_revoked_anew_is_over_in_its_message(office, slack) -> None:
+def test_a_request_that_is_denied_elsewhere_is_over_in_its_message(office, slack) -> None:
     with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
         maya.revoke("acme", "sess_9", reason="a typo")
         asked = maya.reinstate("acme", "sess_9", reason="I meant sess_8").approval
