@@ -21,7 +21,7 @@ from guardian.domain.batch import DeadLetter, Decoded, Known
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect
 from guardian.domain.record import Record
-from guardian.domain.signal import Signature
+from guardian.domain.signal import DOUBT, Signature
 from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import READING, PurposeFit
 from guardian.embedding.meaning import Meanings
@@ -137,7 +137,8 @@ def open_signals(settings: Settings) -> list[SignalFold]:
     ]
     rules = frozenset[str]().union(*(signal.breaches for signal in signals if signal.tells_of != "grant"))
     _all_known("weights", settings.weights, "no such signal is switched on", settings.signals)
-    _all_known("response.breaches", settings.response.breaches, "no signal switched on has this hard rule", rules)
+    asked = settings.response.breaches
+    _all_known("response.breaches", asked, "no signal switched on has this hard rule", rules, also=DOUBT)
     return signals
 
 
@@ -156,9 +157,12 @@ def lasting_of(settings: Settings) -> frozenset[str]:
     return frozenset(name for name in settings.signals if plugins.find("signals", name).lasting)
 
 
-def _all_known(section: str, told: Mapping[str, object], wrong: str, known: Collection[str]) -> None:
+def _all_known(
+    section: str, told: Mapping[str, object], wrong: str, known: Collection[str], *, also: str = ""
+) -> None:
+    """Each of them must be a known name, or one with `also` at its end."""
     for name, value in told.items():
-        if name not in known:
+        if name.removesuffix(also) not in known:
             listed = ", ".join(sorted(known)) or "none"
             raise ConfigurationError(f"{section}.{name}: {value}: {wrong}; known: {listed}")
 

@@ -20,6 +20,7 @@ from guardian.commands.labelling import data_sets_of, is_log, labelled_sessions
 from guardian.commands.offline import batches
 from guardian.commands.training_folds import as_judged, open_folds
 from guardian.config import Settings
+from guardian.domain.signal import DOUBT
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 from guardian.evaluation.alarms import RATES_ONE_IN, PromiseRow
@@ -228,7 +229,9 @@ def _without(settings: Settings, name: str) -> Settings:
     signals = {kept: options for kept, options in settings.signals.items() if kept != name}
     weights = {kept: weight for kept, weight in settings.weights.items() if kept != name}
     lost = plugins.find("signals", name).breaches
-    breaches = {rule: effect for rule, effect in settings.response.breaches.items() if rule not in lost}
+    breaches = {
+        rule: effect for rule, effect in settings.response.breaches.items() if rule.removesuffix(DOUBT) not in lost
+    }
     response = settings.response.model_copy(update={"breaches": breaches})
     return settings.model_copy(update={"signals": signals, "weights": weights, "response": response})
 

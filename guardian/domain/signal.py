@@ -161,6 +161,7 @@ class Observation:
     spelling  tools whose names the rule for names changes -> the name that adapted records have instead
     below     sessions named in the call that this one delegated to
     doubtful  sessions named in the call that are not known to be another work's
+    unheard   sessions named in the call of which nothing is known here, though the monitor is not behind
     issued    whoever may issue envelopes stands for this one: it is validly signed, or registered
     fingerprint  a keyed hash, by which a signal knows a value again that it must not keep; None: nothing is kept
     features_missing  the event's own, worked out once
@@ -182,6 +183,7 @@ class Observation:
     spelling: Mapping[str, str] = field(default_factory=dict)
     below: frozenset[str] = frozenset()
     doubtful: frozenset[str] = frozenset()
+    unheard: frozenset[str] = frozenset()
     issued: bool = False
     fingerprint: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
     features_missing: tuple[str, ...] = field(init=False)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from guardian.domain.batch import Decoded, PurposeKey
-from guardian.domain.envelope import Envelope, Grant
+from guardian.domain.envelope import UNTOLD, Envelope, Grant
 from guardian.domain.event import DecisionEvent
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import SessionState
@@ -12,7 +13,7 @@ from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentSt
 from guardian.pipeline.carrying import began_as_root, lineage
 from guardian.pipeline.registered import issued
 from guardian.pipeline.working import Work
-from guardian.signals.envelopes.ownership import named_sessions
+from guardian.signals.envelopes.ownership import named_sessions, spellings
 from guardian.signals.exposure.value_prints import prints_of
 
 _BACKLOG = 10
@@ -36,7 +37,7 @@ def observe(
     behind = _behind(d, work, parent_grace)
     pending = not across_sessions or _just_met(d, state, work, parent_grace * (_BACKLOG if behind else 1))
     parent = _parent(d, state, work, pending=pending, across_sessions=across_sessions)
-    below, doubtful = _named(event, parent, work.sessions if across_sessions else {}, behind=behind)
+    named = _named(event, parent, work.sessions if across_sessions else {}, behind=behind or not across_sessions)
     return Observation(
         event=event,
         now=d.our_time,
@@ -52,8 +53,9 @@ def observe(
         siblings=work.siblings(d, lineage(state, d, parent).ancestors) if across_sessions else None,
         sketch=sketch,
         spelling=work.memory.spelling,
-        below=below,
-        doubtful=doubtful,
+        below=named.below,
+        doubtful=named.doubtful,
+        unheard=named.unheard,
         issued=issued(d, state.registered),
         fingerprint=fingerprint,
     )
@@ -122,17 +124,29 @@ def _revoked(session: SessionKey, chain: Sequence[str], sessions: Mapping[Sessio
     return ""
 
 
+class _Named(NamedTuple):
+    """Of the sessions that the action names: those that this one delegated to, those that may belong to the same
+    work, and of these the ones that no record of this tenant has told of."""
+
+    below: frozenset[str]
+    doubtful: frozenset[str]
+    unheard: frozenset[str]
+
+
 def _named(
     event: DecisionEvent, parent: ParentFact, sessions: Mapping[SessionKey, SessionState], *, behind: bool
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Of the sessions that the action names: those that this one delegated to, and those that may belong to the
-    same work, because they have not acted yet (what was denied is no act) or are of its family or task, or what
-    links them may be unread: the head of either's line is not known."""
+) -> _Named:
+    """Another session may belong to the same work because it has not acted yet (what was denied is no act), is of
+    its family or task, or is the same agent's for the same delegator, or because what links them may be unread:
+    the head of either's line is not known. While the monitor is behind none counts as unheard of."""
     unread = behind and bool(parent.chain) and not parent.root_purpose
     below: set[str] = set()
     doubtful: set[str] = set()
+    unheard: set[str] = set()
     for name in named_sessions(event):
         other = sessions.get(SessionKey(event.key.tenant_id, name)) or SessionState()
+        if not behind and all(SessionKey(event.key.tenant_id, each) not in sessions for each in spellings(name)):
+            unheard.add(name)
         if event.key.session_id in other.ancestors:
             below.add(name)
         elif (
@@ -140,16 +154,24 @@ def _named(
             or (other.envelope is None and event.has_envelope)
             or not {*parent.chain}.isdisjoint(other.ancestors)
             or _one_task(event.envelope, other)
+            or _one_hand(event.envelope, other)
             or unread
             or (behind and other.ancestors and not other.root_purpose)
         ):
             doubtful.add(name)
-    return frozenset(below), frozenset(doubtful)
+    return _Named(frozenset(below), frozenset(doubtful), frozenset(unheard))
 
 
 def _one_task(envelope: Envelope, other: SessionState) -> bool:
     shown = other.envelope
     return envelope.task_id is not None and shown is not None and shown.task_id == envelope.task_id
+
+
+def _one_hand(envelope: Envelope, other: SessionState) -> bool:
+    """Whether one agent acts in both for one delegator, as in a person's earlier chat with it; who nobody told is
+    nobody known."""
+    shown, told = other.envelope, (envelope.delegator_id, envelope.agent_id)
+    return shown is not None and told == (shown.delegator_id, shown.agent_id) and not {None, UNTOLD} & {*told}
 
 
 def _granted(known: SessionState, grant: Grant | None) -> Envelope | None:

@@ -37,8 +37,9 @@ _RANK = {Stage.CLEAR: 0, Stage.FLAGGED: 1, Stage.REVOKED: 2}
 class Ladder:
     """flag_one_in, revoke_one_in: "flag what at most one in N honest sessions reaches"; N ≥ 1.
 
-    breach_effects: the effect of a breach, by its name. A breach that is not listed flags; but a hard one of
-    REVOKE_BREACHES asks for revocation, and a soft one of NOTED for nothing.
+    breach_effects: the effect of a breach, by its name; by its rule (`session_mismatch?`) that of a doubt alone,
+    which goes first. A breach that is not listed flags; but a hard one of REVOKE_BREACHES asks for revocation, and
+    a soft one of NOTED for nothing.
     """
 
     flag_one_in: float = 1_000.0
@@ -53,8 +54,9 @@ class Ladder:
 
     def breach_effect(self, breach: Breach) -> Effect:
         """What one broken rule asks for."""
-        if breach.name in self.breach_effects:
-            return self.breach_effects[breach.name]
+        for spelt in (breach.rule, breach.name):
+            if spelt in self.breach_effects:
+                return self.breach_effects[spelt]
         if not breach.hard and breach.name in NOTED:
             return Effect.NONE
         return Effect.REVOKE if breach.hard and breach.name in REVOKE_BREACHES else Effect.FLAG

@@ -6,11 +6,11 @@ reports it as tools_unlisted.
 A denied call that would have broken a rule is a soft breach (`hard` is False): the gateway did its job, the agent
 still tried. What may lie outside the envelope, and cannot be compared for certain, is `arguments_unchecked`:
 always soft, and by itself it asks for nothing. More arguments than are looked at (`arguments_cut`) flag: an agent
-could pad what it wants to hide. Another session, if any system might name one so, flags too and is hardly
-evidence. Another tenant that guardian does not know flags: it may be another system's, or a house's. That nobody
-signed the envelope (`signature_missing`) flags and is no evidence: the agent did nothing by it. Session sums count
-allowed calls only, by what came back where that is known; one that is over its limit only if a dry run was none, a
-repetition moved anew or the like is a soft breach.
+could pad what it wants to hide. Another session that any system might name so flags too, where it is known here,
+and is hardly evidence. Another tenant that guardian does not know flags: it may be another system's, or a house's.
+That nobody signed the envelope (`signature_missing`) flags and is no evidence: the agent did nothing by it.
+Session sums count allowed calls only, by what came back where that is known; one that is over its limit only if a
+dry run was none, a repetition moved anew or the like is a soft breach.
 """
 
 from collections.abc import Mapping

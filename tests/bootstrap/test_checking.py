@@ -71,6 +71,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "copied_authority",
     ),
     (
+        {"response": {"breaches": {"nosuch_rule?": "none"}}},
+        "response.breaches.nosuch_rule?: none: no signal switched on has this hard rule",
+        "copied_authority",
+    ),
+    (
         {"signals": {"purpose_fit": {}}, "response": {"breaches": {"copied_authority": "revoke"}}},
         "response.breaches.copied_authority: revoke: no signal switched on has this hard rule",
         "none",

@@ -190,6 +190,7 @@ def test_what_is_registered_for_a_parent_says_nothing_to_those_who_score_session
 
 def asks_after(body, number: int, session: str, named: object, **more):
     action = {"tool": "crm.read", "arguments": {"session_id": named}}
+    more = {"envelope__agent_id": f"agent of {session}", **more}
     return body(number, envelope__session_id=session, action=action, **more)
 
 
@@ -220,9 +221,12 @@ def family(world, body):
     for n, parent in lines.items():
         above = None if parent is None else f"sess_{parent}"
         ids = {"envelope__session_id": f"sess_{n}", "envelope__parent_session_id": above}
-        world.feed(body(n, **ids, envelope__task_id=None))
-    world.feed(body(9, envelope__session_id="sess_9", envelope__task_id="task_9"))
+        world.feed(body(n, **ids, envelope__agent_id=f"agent of sess_{n}", envelope__task_id=None))
+    world.feed(body(9, envelope__session_id="sess_9", **OF_NINE))
     return world
+
+
+OF_NINE = {"envelope__agent_id": "agent of sess_9", "envelope__task_id": "task_9"}
 
 
 def test_a_session_may_ask_after_those_that_it_delegated_to(family, body) -> None:
@@ -247,8 +251,9 @@ def test_a_session_of_another_work_is_nobodys_to_name_even_among_ones_own(family
         ("sess_1", "sess_5", {"envelope__task_id": None}),
         ("sess_4", "sess_3", {"envelope__task_id": None, "envelope__parent_session_id": "sess_1"}),
         ("sess_8", "sess_9", {"envelope__task_id": "task_9"}),
+        ("sess_8", "sess_9", {"envelope__task_id": None, "envelope__agent_id": "agent of sess_9"}),
     ],
-    ids=["a child that has not acted yet", "of one family", "of one task"],
+    ids=["a child that has not acted yet", "of one family", "of one task", "of one agent for one delegator"],
 )
 def test_a_session_that_nobody_knows_to_be_anothers_flags_and_is_no_proof(
     family, body, session: str, named: str, more
@@ -256,6 +261,54 @@ def test_a_session_that_nobody_knows_to_be_anothers_flags_and_is_no_proof(
     family.feed(asks_after(body, 10, session, named, **more))
     assert accused(family) == {"session_mismatch": False}
     assert family.state(session).stage is Stage.FLAGGED
+
+
+@pytest.mark.parametrize(
+    ("delegator", "agent"),
+    [("user_other", "agent of sess_9"), ("user_7f3a91", "another agent"), ("user_7f3a91", None)],
+)
+def test_a_session_in_other_hands_is_anothers(family, body, delegator: str, agent: str | None) -> None:
+    hands = {"envelope__delegator_id": delegator, "envelope__agent_id": agent}
+    family.feed(asks_after(body, 10, "sess_8", "sess_9", envelope__task_id=None, **hands))
+    assert accused(family) == {"session_mismatch": True}
+
+
+@pytest.mark.parametrize(("who", "untold"), [("agent", None), ("agent", "-"), ("delegator", "-")])
+def test_whose_hands_nobody_told_nobody_knows(world, body, who: str, untold: str | None) -> None:
+    hands = {"envelope__agent_id": "agent_1", "envelope__task_id": None, f"envelope__{who}_id": untold}
+    world.feed(body(9, envelope__session_id="sess_9", **hands), asks_after(body, 10, "sess_8", "sess_9", **hands))
+    assert accused(world) == {"session_mismatch": True}
+
+
+UUIDS = [f"{n}3f2c1d0-0000-4000-8000-00000000000{n}" for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("own", "named"), [(UUIDS[0], UUIDS[2]), ("sess_s7_00043", "sess_2NzT9qVb1kYx0aLrM3cWd8eFgHi")]
+)
+def test_a_browsers_session_that_any_system_might_call_so_is_noted_and_asks_for_nothing(
+    world, body, own: str, named: str
+) -> None:
+    world.feed(*(asks_after(body, n, own, named, envelope__task_id=None) for n in range(3)))
+    assert accused(world) == {"arguments_unchecked": False}
+    (told,) = {breach.detail for breach in world.scored[-1].drift.breaches if breach.name == "arguments_unchecked"}
+    assert named in told
+    assert (world.told(Kind.DRIFT), world.state(own).stage) == ([], Stage.CLEAR)
+
+
+@pytest.mark.parametrize("other", [UUIDS[1], UUIDS[1].replace("-", "")])
+@pytest.mark.parametrize("named", [UUIDS[1], UUIDS[1].replace("-", ""), f"{{{UUIDS[1].upper()}}}"])
+def test_where_a_session_of_that_name_is_known_here_it_flags(world, body, other: str, named: str) -> None:
+    world.feed(body(1, envelope__session_id=other, envelope__task_id="task_9"))
+    world.feed(asks_after(body, 2, UUIDS[0], named, envelope__task_id=None))
+    assert accused(world) == {"session_mismatch": False}
+    assert world.state(UUIDS[0]).stage is Stage.FLAGGED
+
+
+def test_to_name_the_parent_that_has_not_acted_yet_flags_as_to_name_any_parent(world, body) -> None:
+    child = {"envelope__parent_session_id": UUIDS[1], "envelope__task_id": None}
+    world.feed(asks_after(body, 2, UUIDS[0], UUIDS[1], **child))
+    assert accused(world) == {"session_mismatch": False}
 
 
 def test_a_session_that_was_only_ever_denied_proves_no_other_work(family, body) -> None:
@@ -277,6 +330,8 @@ def test_more_sessions_than_are_looked_up_are_no_hiding_place(family, body) -> N
 
 def test_who_scores_sessions_alone_makes_no_proof_of_a_name(new_world, body) -> None:
     world = new_world(across_sessions=False)
+    world.feed(asks_after(body, 5, UUIDS[0], UUIDS[1]))
+    assert accused(world) == {"session_mismatch": False}, "nor does it know that there is none"
     world.feed(body(1, envelope__session_id="sess_9"), asks_after(body, 2, "sess_1", "sess_9"))
     assert accused(world) == {"session_mismatch": False}
 

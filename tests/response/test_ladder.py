@@ -42,6 +42,17 @@ def test_configuration_overrides_what_a_rule_asks_for() -> None:
     assert custom.wanted(one_in=1, breaches=[Breach("copied_authority", "")]) is Effect.REVOKE
 
 
+def test_a_doubt_can_be_quieted_without_the_fact_of_the_same_name() -> None:
+    fact, doubt = Breach("session_mismatch", ""), Breach("session_mismatch", "", hard=False)
+    for told, of_fact, of_doubt in (
+        ({"session_mismatch?": Effect.NONE}, Effect.REVOKE, Effect.NONE),
+        ({"session_mismatch": Effect.NONE}, Effect.NONE, Effect.NONE),
+        ({"session_mismatch": Effect.NONE, "session_mismatch?": Effect.FLAG}, Effect.NONE, Effect.FLAG),
+    ):
+        custom = Ladder(breach_effects=told)
+        assert (custom.breach_effect(fact), custom.breach_effect(doubt)) == (of_fact, of_doubt)
+
+
 @pytest.mark.parametrize("name", ["arguments_unchecked", "other_purpose", "reissued_unclear", "renewed"])
 def test_what_is_merely_noted_asks_for_nothing_unless_it_is_hard_or_configured(name: str) -> None:
     assert wanted(1, name, hard=False) is Effect.NONE

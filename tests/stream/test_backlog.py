@@ -127,6 +127,17 @@ def test_nor_while_the_monitor_is_behind_and_a_session_of_its_line_proves_nothin
     assert (weighed.breaches, weighed.hard_breaches) == (("session_mismatch",), ())
 
 
+def test_while_the_monitor_is_behind_a_session_that_it_does_not_know_may_be_one_of_ours(desk):
+    one, other = (f"{n}3f2c1d0-0000-4000-8000-00000000000{n}" for n in range(2))
+    desk.call("other", OUTAGE, PARENTS)
+    desk.call(one, OUTAGE - MINUTE, CHILDS, session_id=other)
+    assert desk.read() == ["session_mismatch"]
+    desk.rig.clock.forward(60)
+    desk.read()  # there is nothing to read
+    desk.call(one, timedelta(0), CHILDS, session_id=other)
+    assert desk.read() == ["arguments_unchecked"]
+
+
 def test_a_parent_that_nobody_knows_is_told_with_the_next_call_once_the_backlog_is_worked_off(desk):
     for minutes in range(1, 40):
         desk.call("child", OUTAGE - minutes * MINUTE, CHILDS, parent="nobody")

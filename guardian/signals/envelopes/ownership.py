@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache, partial
 from itertools import islice
+from uuid import UUID
 
 from guardian.domain.envelope import UNTOLD
 from guardian.domain.event import DecisionEvent
@@ -43,8 +44,9 @@ def ownership(seen: Observation, action: Touched, known: frozenset[str]) -> Iter
 
     Nothing is checked where no tenant is told (such sessions are known by their place), and sessions are not
     checked where the session has no name that a call could know. A filter by tenant counts where it asks for one
-    of `known`. A session may name those that it delegated to. To name its parent, others of the same work, or one
-    that has not acted yet (a child just made) proves nothing.
+    of `known`. A session may name those that it delegated to. To name its parent, others of the same work or hands,
+    or one that has not acted yet (a child just made) proves nothing. What any system might call its sessions, and
+    none is called here, is another system's.
     """
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
@@ -54,10 +56,13 @@ def ownership(seen: Observation, action: Touched, known: frozenset[str]) -> Iter
     asked = [each for each in filtered if tenants(envelope.tenant_id, each[1].strip()) is _Force.PROOF]
     yield from _foreign(action, "tenant", envelope.tenant_id, tenants, asked=asked)
     if "session_id" not in seen.features_missing:
-        near = {envelope.parent_session_id, *seen.parent.chain, *seen.doubtful}
+        above = {envelope.parent_session_id, *seen.parent.chain}
 
         def force(own: str, said: str) -> _Force:
-            return min(_sessions(own, said), _Force.LITTLE if said in near else _Force.PROOF)
+            meant = _sessions(own, said)
+            if meant is _Force.LITTLE and said in seen.unheard - above:
+                return _Force.NOTHING
+            return min(meant, _Force.LITTLE if said in above | seen.doubtful else _Force.PROOF)
 
         yield from _foreign(action, "session", envelope.session_id, force, ours=seen.below)
 
@@ -71,7 +76,14 @@ def named_sessions(event: DecisionEvent) -> frozenset[str]:
     own = event.envelope.session_id
     action, _ = unfolded(touched(event))
     said = (text(value).strip() for _, value in islice(values(action, "session_id"), _LOOKED_UP))
-    return frozenset(name for name in said if name != own and _NAME.fullmatch(name) and alike(own, name))
+    named = (name for name in said if name != own and _NAME.fullmatch(name) and alike(own, name))
+    return frozenset(spelling for name in named for spelling in spellings(name))
+
+
+def spellings(session: str) -> tuple[str, ...]:
+    """How a session may be called that a call names so: a UUID with dashes or without, too."""
+    uuid = as_uuid(session)
+    return (session, uuid, str(UUID(uuid))) if uuid else (session,)
 
 
 class _Force(IntEnum):
