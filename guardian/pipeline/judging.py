@@ -248,7 +248,7 @@ class Judge:
                 now=d.now,
                 argument=argument,
                 versions={**self.versions, **versions_of(seen)},
-                title=self._title(news or breaches, state.pardoned),
+                title=self._title(wanted, (*news, *breaches), state.pardoned),
                 asks=self.ladder.breach_effect,
                 envelope_digest=d.envelope_digest,
                 odder=None if breaches or other is None else shown(other),
@@ -271,8 +271,9 @@ class Judge:
     def _tells_of(self) -> dict[str, TellsOf]:
         return {signal.name: signal.tells_of for signal in self.signals}
 
-    def _title(self, breaches: Iterable[Breach], pardoned: Sequence[str]) -> str:
-        asked = [b for b in breaches if self.ladder.breach_effect(b) is not Effect.NONE and not b.waved(pardoned)]
+    def _title(self, wanted: Effect, breaches: Iterable[Breach], pardoned: Sequence[str]) -> str:
+        """A rule that only flags is no reason to revoke: where none asked for so much, evidence did."""
+        asked = [b for b in breaches if self.ladder.breach_effect(b) is wanted and not b.waved(pardoned)]
         return title_of(asked, self._titles)
 
     @cached_property

@@ -189,9 +189,9 @@ def _severity(wanted: Effect, breaches: Sequence[Breach]) -> Severity:
 
 
 def title_of(breaches: Sequence[Breach], titles: Mapping[str, str]) -> str:
-    """The title of a finding that these rules asked for. It is that of the first hard rule, else of the first, in
-    `titles`, or the rule's name in words where `titles` lack it. Where no rule asked, it speaks of the
-    evidence."""
+    """The title of a finding whose effect these rules asked for. It is that of the first hard rule, else of the
+    first, in `titles`, or the rule's name in words where `titles` lack it. Where no rule asked for as much, it
+    speaks of the evidence."""
     first = min(breaches, key=lambda b: not b.hard, default=None)
     if first is None:
         return "Actions no longer fit the declared purpose"

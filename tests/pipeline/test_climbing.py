@@ -181,6 +181,28 @@ def test_a_rule_that_asks_for_nothing_leaves_the_session_clear(new_world, body) 
     assert (world.told(Kind.DRIFT), world.state().stage) == ([], Stage.CLEAR)
 
 
+@pytest.mark.parametrize("rule", [{"action__tool": "crm.write"}, {"action__arguments": {"tenant_id": "42"}}])
+def test_a_revocation_that_evidence_asks_for_is_not_called_after_a_rule_that_only_flags(
+    new_world, body, rule
+) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1, revoke_one_in=1))
+    world.feed(body(1, **rule))
+    (finding,) = world.told(Kind.DRIFT)
+    assert (finding.wanted, finding.title) == (Effect.REVOKE, "Actions no longer fit the declared purpose")
+    assert [breach.wanted for breach in finding.breaches if breach.wanted is not Effect.NONE] == [Effect.FLAG]
+
+
+def test_a_revocation_that_a_rule_asks_for_is_called_after_that_and_not_after_one_that_only_flags(
+    new_world, body
+) -> None:
+    world = new_world(ladder=NO_EVIDENCE)
+    world.feed(body(1, action__tool="crm.write"), body(2, **EXPIRED, action__tool="crm.drop", action__records=26))
+    assert [(f.wanted, f.title) for f in world.told(Kind.DRIFT)] == [
+        (Effect.FLAG, "Calls a tool outside its envelope"),
+        (Effect.REVOKE, "Acts on an expired envelope"),
+    ]
+
+
 def test_a_rule_that_asks_for_nothing_names_no_finding(new_world, body) -> None:
     world = new_world(ladder=Ladder(flag_one_in=1, revoke_one_in=1e9))
     world.feed(body(1, action__arguments={"contract": "renewal", "to": "mallory", "tenant": "main"}))
