@@ -207,6 +207,7 @@ def calibrate(
         "actions": len(made.actions.values),
         "sessions": len(made.evidence.values),
         "promised_up_to_one_in": made.reach,
+        "promised_up_to_calls": made.calls,
         "unjudged": unjudged.to_json(),
         "assumptions": ASSUMPTIONS,
         "file": str(output),
@@ -217,7 +218,8 @@ def calibrate(
         typer.echo(
             f"{output}: {counted(len(made.actions.values), 'honest action')},"
             f" {counted(len(made.evidence.values), 'honest session')}.\n"
-            f"Promises reach 1 in {made.reach:,}; beyond that figures are estimated.\n"
+            f"Promises reach 1 in {made.reach:,}, in sessions of up to {counted(made.calls, 'call')}; beyond that"
+            " figures are estimated.\n"
             f"{ASSUMPTIONS}",
             err=aside,
         )

@@ -138,7 +138,7 @@ def _calibration(settings: Settings) -> str:
     said = (
         f"{len(calibration.evidence.values):,} honest sessions: promises reach 1 in {calibration.reach:,}, how"
         f" many are flagged at 1 in {flag:,g} is {kept}; a session's own figure is covered up to 1 in"
-        f" {calibration.covered:,.0f}, past it estimated"
+        f" {calibration.covered:,.0f} and {counted(calibration.calls, 'call')}, past that estimated"
     )
     if not speaks_for(calibration, settings):
         if names := ", ".join(unlisted_signals(calibration, settings)):

@@ -7,6 +7,8 @@ from guardian.domain.signal import Breach, Signal
 
 PURPOSE_FIT = "purpose_fit"
 """The signal of the drift model."""
+PURPOSE_BASELINE = "purpose_baseline"
+"""The signal of what the deployment has learnt, which no calibration knows."""
 ARGUMENTS = "arguments"
 """Missing where the log holds no arguments of a call: the drift model reads its tool alone."""
 ARGUMENTS_CUT = "arguments (cut)"
@@ -22,8 +24,8 @@ class Drift:
     e_value           bet against honesty made from p_value; its mean over honest actions is at most 1
     session_evidence  log10 of the session's e-SR statistic after this action
     one_in            "at most one in N honest sessions gathers this much": N ≥ 1
-    promised          True while N is covered by calibration sessions, False where it is extrapolated or
-                      the calibration is another model's
+    promised          True while N is covered by calibration sessions, False where it is extrapolated, owes
+                      something to what no calibration knows, or the calibration is another model's
     shares            each signal's share of the score; they sum to 1 unless the score is 0
     step              by how much this action moved session_evidence, which is 0 before the first; 0 for what a
                       revoked session was denied

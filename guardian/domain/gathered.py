@@ -20,6 +20,7 @@ class Gathered(BaseModel):
     act: float = 0.0  # that of the single acts, -log10 of a p-value
     best: dict[str, float] = Field(default_factory=dict)  # the largest bet won on each of the newest kinds of act
     broke: bool = False  # a hard rule, at some time: no promise counts such a session
+    learnt: bool = False  # an act's score owed something to what was learnt here, which no calibration knows
 
     @model_validator(mode="before")
     @classmethod
@@ -33,7 +34,8 @@ class Gathered(BaseModel):
     def _stored(self) -> dict[str, float]:
         figures = {"m": self.m, "n": float(self.n), "top": self.top, "act": self.act} if self.n else {}
         best = {_BEST + kind: won for kind, won in self.best.items()}
-        return figures | best | ({"broke": 1.0} if self.broke else {})
+        marks = {name: 1.0 for name, is_so in (("broke", self.broke), ("learnt", self.learnt)) if is_so}
+        return figures | best | marks
 
     def afresh(self) -> "Gathered":
         """Of evidence that starts afresh this stays: whether the session broke a hard rule."""

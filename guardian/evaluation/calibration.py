@@ -112,7 +112,7 @@ def fit_calibration(
             " calibration is made of those that break none"
         )
     first = Calibration.fit(scores, [0.0], [0.0], source=source)
-    maxima = [pair for _, judgement in counted(judge_with(first), of_sessions) for pair in _maxima(judgement)]
+    maxima = [ends for _, judgement in counted(judge_with(first), of_sessions) for ends in _maxima(judgement)]
     if not maxima:
         raise ValueError(
             f"each of the {len(of_sessions)} sessions that were counted for sessions breaks a hard rule: a"
@@ -130,8 +130,8 @@ def fit_calibration(
                 if key not in broken or id(session) in by_call:  # else nothing of it counts
                     evidence = judgement.sessions[key].evidence
                     on_unjudged(session, in_use.one_in(evidence.top, evidence.act)[0])
-    tops, acts = zip(*maxima, strict=True)
-    return Calibration.fit(scores, tops, acts, source=source, fold=fold)
+    tops, acts, calls = zip(*maxima, strict=True)
+    return Calibration.fit(scores, tops, acts, source=source, fold=fold, longest=max(calls))
 
 
 class _Unread:
@@ -192,12 +192,13 @@ def _broken(judgement: Judgement) -> set[SessionKey]:
     return {each.decoded.event.key for each in judgement.scored if _breaks_a_rule(each)}
 
 
-def _maxima(judgement: Judgement) -> Iterator[tuple[float, float]]:
-    """For each session without a broken rule, its running maximum and its largest single act."""
+def _maxima(judgement: Judgement) -> Iterator[tuple[float, float, int]]:
+    """For each session without a broken rule, its running maximum, its largest single act and how many calls it
+    has."""
     broken = _broken(judgement)
     for key, state in judgement.sessions.items():
         if key not in broken:
-            yield state.evidence.top, state.evidence.act
+            yield state.evidence.top, state.evidence.act, state.evidence.n
 
 
 class OutOfFold:

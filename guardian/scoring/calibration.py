@@ -21,7 +21,8 @@ FORMAT = 2
 ASSUMPTIONS = (
     "It holds while live sessions are exchangeable with those of the calibration: the same kinds of work, model, "
     "signals and weights. It counts whole sessions, so acts within one may depend on each other. Broken rules are "
-    "named and lie outside it. Past its reach a figure is an estimate."
+    "named and lie outside it. Past its reach, in a session of more calls than its longest, and where "
+    "purpose_baseline had a part in it, a figure is an estimate."
 )
 """What is printed beside every promise."""
 
@@ -29,6 +30,8 @@ _STATISTICS = 2  # evidence and largest act: each gets half of the error (Bonfer
 _TEN_FOLD_A_UNIT = 1 / math.log(10)
 """The least scale, in log10 units, of both session statistics: a bet of mean 1 exceeds x at most once in x
 (Markov), a p-value falls below 1/x once in x. Past the sample nothing is called rarer than that allows."""
+LONGEST = 37
+"""How many calls the longest session has of the sets that the shipped calibration is fitted to."""
 _LEAST_LOGIT_SCALE = 0.5
 _DECIMALS = 5
 
@@ -44,6 +47,8 @@ class Calibration:
     """`actions` is in log-odds of the score, `evidence` in log10 units, `acts` in -log10 p.
 
     `fold` names the model, signals and weights that it was fitted with ("": not said): it speaks for no other.
+    `longest` is how many calls its longest session has (None: not said, and `LONGEST` holds): both statistics only
+    grow with every call, so of a session that has more it promises nothing.
     """
 
     actions: Reference
@@ -51,6 +56,7 @@ class Calibration:
     acts: Reference
     source: str
     fold: str = ""
+    longest: int | None = None
 
     @classmethod
     def fit(
@@ -61,6 +67,7 @@ class Calibration:
         *,
         source: str,
         fold: str = "",
+        longest: int | None = None,
     ) -> "Calibration":
         """From scores of honest actions, and per honest session its two running maxima after the last action."""
         return cls(
@@ -69,18 +76,25 @@ class Calibration:
             acts=Reference.fit(session_acts, least_scale=_TEN_FOLD_A_UNIT),
             source=source,
             fold=fold,
+            longest=longest,
         )
 
     def p_value(self, score: float) -> float:
         """Share of honest actions at least this far out, in (0, 1]; past the sample an estimate."""
         return self.actions.estimate(logit(score))[0]
 
-    def one_in(self, evidence_max: float, act_max: float) -> tuple[float, bool]:
-        """N such that at most one in N honest sessions gets here, and whether N is promised or estimated."""
+    def one_in(self, evidence_max: float, act_max: float, *, calls: int = 1) -> tuple[float, bool]:
+        """N such that at most one in N honest sessions gets here in so many calls, and whether N is promised or
+        estimated."""
         by_evidence, evidence_sure = self.evidence.estimate(evidence_max)
         by_act, act_sure = self.acts.estimate(act_max)
         p, sure = min((by_evidence, evidence_sure), (by_act, act_sure))
-        return max(1.0, 1 / (_STATISTICS * p)), sure
+        return max(1.0, 1 / (_STATISTICS * p)), sure and calls <= self.calls
+
+    @property
+    def calls(self) -> int:
+        """How many calls a session may have of which anything is promised."""
+        return LONGEST if self.longest is None else self.longest
 
     @property
     def reach(self) -> int:
@@ -96,6 +110,8 @@ class Calibration:
     def to_json(self) -> str:
         """Plain numbers, rounded up to 5 decimals: what is read back never promises more than what was saved."""
         body: dict[str, Any] = {"format": FORMAT, "source": self.source, "fold": self.fold}
+        if self.longest is not None:
+            body["longest"] = self.longest
         for name in ("actions", "evidence", "acts"):
             reference: Reference = getattr(self, name)
             body[name] = {
@@ -119,9 +135,16 @@ class Calibration:
                 acts=_reference(body["acts"]),
                 source=str(body["source"]),
                 fold=str(body.get("fold", "")),
+                longest=_longest(body["longest"]) if "longest" in body else None,
             )
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ModelError(f"the calibration cannot be read ({error}): run `guardian calibrate`") from error
+
+
+def _longest(told: Any) -> int:
+    if (calls := int(told)) < 1:
+        raise ValueError(f"its longest session cannot have {told!r} calls")
+    return calls
 
 
 def _reference(body: Mapping[str, Any]) -> Reference:

@@ -13,7 +13,7 @@ its evidence down as far as it likes, by as many harmless calls beforehand.
 import math
 
 STARTS = 40
-"""No session of the sets that the shipped calibration is fitted to has more calls (37)."""
+"""No session of the sets that the shipped calibration is fitted to has more calls (`calibration.LONGEST`)."""
 
 
 def e_value(p: float) -> float:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from guardian.domain.drift import ARGUMENTS, ARGUMENTS_CUT, PURPOSE_FIT, Drift
+from guardian.domain.drift import ARGUMENTS, ARGUMENTS_CUT, PURPOSE_BASELINE, PURPOSE_FIT, Drift
 from guardian.domain.gathered import Gathered
 from guardian.domain.signal import Signal
 from guardian.scoring.calibration import Calibration
@@ -18,8 +18,9 @@ KINDS_KEPT = 64
 class Scorer:
     """Fuse, take a p-value, bet, accumulate, and say how rare this is among honest sessions.
 
-    Where the calibration does not speak for what is judged (another model, other signals or weights), its figures
-    are the best there are, and none of them is promised.
+    Where the calibration does not speak for what is judged (another model, other signals or weights, more calls
+    than its sessions have, a score that owes something to what was learnt here), its figures are the best there
+    are, and none of them is promised.
     """
 
     fusion: Fusion
@@ -52,19 +53,20 @@ class Scorer:
         m, n = accumulate(before.m, bet), before.n + 1
         evidence = session_evidence(m, n)
         top, act = max(before.top, evidence), max(before.act, -math.log10(p))
-        one_in, promised = self.calibration.one_in(top, act)
+        one_in, promised = self.calibration.one_in(top, act, calls=n)
+        learnt = before.learnt or shares.get(PURPOSE_BASELINE, 0.0) > 0.0
         others = [(name, won) for name, won in before.best.items() if name != kind]
         bets = dict(others[-(KINDS_KEPT - 1) :])
         if e > 1.0 or best > 1.0:
             bets[kind] = max(best, e)
         broke = before.broke or any(b.hard and b.accuses for signal in signals for b in signal.breaches)
-        return Gathered(m=m, n=n, top=top, act=act, best=bets, broke=broke), Drift(
+        return Gathered(m=m, n=n, top=top, act=act, best=bets, broke=broke, learnt=learnt), Drift(
             score=score,
             p_value=p,
             e_value=e,
             session_evidence=evidence,
             one_in=one_in,
-            promised=promised and self.speaks,
+            promised=promised and self.speaks and not learnt,
             shares=shares,
             signals=tuple(signals),
             features_missing=missing,

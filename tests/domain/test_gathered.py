@@ -13,7 +13,7 @@ from guardian.domain.session import SessionState
 
 FIGURES = st.floats(allow_nan=False, allow_infinity=False)
 STORED = st.builds(
-    lambda figures, bets, broke: figures | {f"best:{kind}": won for kind, won in bets.items()} | broke,
+    lambda figures, bets, marks: figures | {f"best:{kind}": won for kind, won in bets.items()} | marks,
     st.just({})
     | st.builds(
         lambda m, n, top, act: {"m": m, "n": float(n), "top": top, "act": act},
@@ -23,7 +23,7 @@ STORED = st.builds(
         FIGURES,
     ),
     st.dictionaries(st.text(), FIGURES, max_size=5),
-    st.sampled_from([{}, {"broke": 1.0}]),
+    st.sampled_from([{}, {"broke": 1.0}, {"learnt": 1.0}, {"broke": 1.0, "learnt": 1.0}]),
 )
 
 
@@ -75,6 +75,6 @@ def test_the_most_evidence_is_that_of_every_epoch(evidence: Gathered, peak: floa
 
 
 def test_of_evidence_that_starts_afresh_a_broken_rule_stays() -> None:
-    gathered = Gathered(m=3.0, n=4, top=2.5, act=3.0, best={"mail.send": 40.0})
+    gathered = Gathered(m=3.0, n=4, top=2.5, act=3.0, best={"mail.send": 40.0}, learnt=True)
     assert gathered.afresh() == Gathered()
     assert gathered.model_copy(update={"broke": True}).afresh() == Gathered(broke=True)

@@ -84,6 +84,10 @@ def test_a_yardstick_survives_its_file(honest) -> None:
     assert read.to_json() == calibration.to_json()
 
 
+def test_a_yardstick_tells_how_many_calls_its_longest_session_has(honest) -> None:
+    assert fitted(honest(60)).longest == 2
+
+
 def test_an_honest_session_is_no_rarity_by_its_own_yardstick(honest) -> None:
     judge = judge_with(fitted(honest(120)))
     reached = []

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -84,6 +85,37 @@ def test_past_the_calibration_a_number_is_called_an_estimate() -> None:
     assert mild.promised
     assert not wild.promised
     assert wild.one_in > 150  # half of the sessions: past what 300 sessions could promise
+
+
+@pytest.mark.parametrize("longest", [None, 16, 90])
+def test_of_a_session_of_more_calls_than_any_of_the_calibrations_nothing_is_promised(longest: int | None) -> None:
+    """Both statistics are maxima of all its calls, so with enough of them every honest session gets anywhere."""
+    made = calibrated(random.Random(3), 0.3, 300)
+    scorer = replace(made, calibration=replace(made.calibration, longest=longest))
+    state, promised = Gathered(), []
+    for _ in range(100):
+        state, drift = scorer.step(state, signal(0.05), kind="crm.read")
+        promised.append(drift.promised)
+    assert promised.index(False) == (37 if longest is None else longest)
+    assert not any(promised[promised.index(False) :])
+    assert scorer.step(state.afresh(), signal(0.05))[1].promised
+
+
+def test_where_the_baseline_had_a_part_in_it_nothing_is_promised_until_evidence_starts_afresh() -> None:
+    """No calibration knows what a deployment has learnt of its purposes."""
+    made = calibrated(random.Random(3), 0.3, 300)
+    scorer = replace(made, fusion=Fusion({"purpose_fit": 0.999, "purpose_baseline": 0.5}))
+    state, promised = Gathered(), []
+    for learnt in (
+        Signal("purpose_baseline", 0.0, silent=True),
+        Signal("purpose_baseline", 0.0),
+        Signal("purpose_baseline", 0.1),
+        Signal("purpose_baseline", 0.0),
+    ):
+        state, drift = scorer.step(state, [*signal(0.05), learnt])
+        promised.append(drift.promised)
+    assert promised == [True, True, False, False]
+    assert scorer.step(state.afresh(), signal(0.05))[1].promised
 
 
 def test_one_decisive_act_flags_alone_whatever_the_size_of_the_calibration() -> None:
@@ -253,6 +285,20 @@ def test_a_hard_breach_is_remembered_so_that_no_promise_speaks_of_the_session() 
     state, _ = scorer.step(state, broken)
     state, _ = scorer.step(state, signal(0.1))
     assert state.broke
+
+
+@pytest.mark.parametrize("told", ["0", "-1", "null", '"many"', "1e999"])
+def test_a_calibration_whose_longest_session_has_no_calls_is_refused(told: str) -> None:
+    made = Calibration.fit([0.5], [0.0], [0.0], source="here", longest=12)
+    with pytest.raises(ModelError, match="run `guardian calibrate`"):
+        Calibration.from_json(made.to_json().replace('"longest":12', f'"longest":{told}'))
+
+
+def test_a_calibration_tells_how_long_its_sessions_were_where_it_knows() -> None:
+    made = Calibration.fit([0.5], [0.0], [0.0], source="here", longest=90)
+    old = Calibration.fit([0.5], [0.0], [0.0], source="here")
+    assert (Calibration.from_json(made.to_json()).calls, Calibration.from_json(old.to_json()).calls) == (90, 37)
+    assert "longest" not in old.to_json(), "read and written again it stays the same, and so does its version"
 
 
 def test_a_calibration_names_its_fold_and_how_far_its_promises_reach() -> None:
