@@ -1,6 +1,7 @@
 """The delegated identity that a call acts under, and the purpose that it declares."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,27 +20,53 @@ Purpose = Annotated[str, StringConstraints(max_length=8192)]
 """A slug (`review_customer_contract`) or a sentence; the empty string means that none was declared."""
 
 
+_UUID = re.compile(r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_PIECE = re.compile(r"([!-/:-@\[-`{-~]*)([^!-/:-@\[-`{-~]*)")
+"""ASCII punctuation, and what it joins to what stands before."""
+_NUMBERED = re.compile(r"(?![0-9a-fA-F]{7,}\Z)([A-Za-z]+)[0-9]+")
+"""`order5512`, but no hash."""
+
+
 @lru_cache(maxsize=1_024)
 def purpose_family(purpose: str) -> str:
     """What stays the same when a purpose is declared for another customer: names and numbers left out.
 
     Baselines, exceptions and owners go by it. Words with a digit go, and capitalised words after the first where
-    these are at most half of the words there: in a title capitals name nobody.
+    these are at most half of the words there: in a title capitals name nobody. Where every word has a digit, as in
+    a slug, of each only the numbers and ids go, unless that is all there is.
 
     >>> purpose_family("Review contract 7781 of Acme for renewal risk")
     'review contract of for renewal risk'
     >>> purpose_family("review_contract_for_renewal"), purpose_family("Review Contract 7781 For Renewal")
     ('review_contract_for_renewal', 'review contract for renewal')
+    >>> purpose_family("review_contract_7781_for_renewal"), purpose_family("7781")
+    ('review_contract_for_renewal', '7781')
     """
     words = [(place, word) for place, word in enumerate(purpose.split()) if not any(map(str.isdigit, word))]
     later = [word for place, word in words if place > 0 and any(map(str.isalpha, word))]
     names = 2 * sum(map(_is_capital, later)) <= len(later)
     kept = [word.lower() for place, word in words if place == 0 or not (names and _is_capital(word))]
-    return " ".join(kept) or purpose
+    return " ".join(kept or filter(None, map(_unnumbered, purpose.split()))) or purpose
 
 
 def _is_capital(word: str) -> bool:
     return word[:1] != word[:1].lower()
+
+
+def _unnumbered(word: str) -> str:
+    pieces = _PIECE.findall(_UUID.sub("0", word))
+    kept = [(joint, left) for joint, piece in pieces if (left := _name_in(piece))]
+    return "".join(joint + left if place else left for place, (joint, left) in enumerate(kept)).lower()
+
+
+def _name_in(piece: str) -> str:
+    """What of it is no number and no id. Of what is not ASCII, as in scripts without spaces, only digits go."""
+    if not any(map(str.isdigit, piece)):
+        return piece
+    if piece.isascii():
+        told = _NUMBERED.fullmatch(piece)
+        return told.group(1) if told else ""
+    return "".join(each for each in piece if not each.isdigit())
 
 
 class Envelope(Value):

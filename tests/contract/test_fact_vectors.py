@@ -21,7 +21,8 @@ names = st.lists(pieces, max_size=8).map("".join) | st.text(max_size=20)
 words = st.sampled_from(
     ["Review", "review", "Acme", "7781", "Q3", "ÉTAT", "ⅷ", "ǅ", "ﬁ", "'Acme", "\u00a0", "\n", ""]
 )
-purposes = st.lists(words, max_size=6).map(" ".join) | st.text(max_size=20)
+slugs = st.lists(st.sampled_from([*"-_/:.#", "refund", "PROJ", "注文", "decade", *NUMBERS, *UUIDS]), max_size=8)
+purposes = st.lists(words | slugs.map("".join), max_size=6).map(" ".join) | st.text(max_size=20)
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=range(len(VECTORS)))

@@ -11,6 +11,7 @@ from guardian.control.cases.events import told_by_alert, told_by_audit
 from guardian.domain.finding import Act, Effect, Evidence, Kind, NamedBreach, Reason
 from guardian.domain.identity import SessionKey
 from guardian.wire.cases import CaseEvent, CaseView
+from guardian.wire.exceptions import ExceptionView
 from guardian.wire.findings import AlertOutcome, AlertPayload
 
 
@@ -442,6 +443,23 @@ def test_an_exception_covers_the_like_and_nothing_else(stage, a_finding, hard):
         assert datetime.fromisoformat(word["at"]) == stage.clock() + timedelta(seconds=told), "of what it names"
     stage.clock.pass_(days=3)
     assert effect(6) == "flag"
+
+
+def test_an_exception_that_was_made_for_a_slug_with_a_number_holds_for_that_slug_alone(stage, a_finding):
+    """Until 0.3.0 a purpose whose every word has a digit was a family of its own."""
+
+    def under(session, purpose):
+        made = acted(a_finding, session)
+        return made.model_copy(update={"subject": made.subject.model_copy(update={"purpose": purpose})})
+
+    found = stage.submit(under("sess_1", "refund_order_5512")).json()["finding_id"]
+    made = ExceptionView.model_validate(excepted(stage, found).json())
+    assert made.purpose == "refund_order"
+    stage.call("POST", f"/v1/exceptions/{made.id}/end", "analyst", json={"reason": "as of old"})
+    with stage.deps.store.write() as rows:
+        rows.exceptions.add(made.model_copy(update={"id": "exc_old", "purpose": "refund_order_5512"}))
+    for n, (purpose, effect) in enumerate((("refund_order_5512", "none"), ("refund_order_5513", "flag"))):
+        assert stage.submit(under(f"other_{n}", purpose)).json()["effect"] == effect
 
 
 def test_an_exception_covers_nobody_whose_delegator_is_hashed_and_not_registered(stage, a_finding):

@@ -224,6 +224,14 @@ def test_the_published_schema_is_valid_and_agrees_with_the_model() -> None:
         ("Pay invoice INV-20 of Zenith", "Pay invoice INV-7 of Apex"),
         ("Refund order 5512 for Ann Lee", "Refund order 5513 for Bob Ray"),
         ("Review Contract 7781", "review contract 12"),
+        ("refund_order_5512", "refund_order"),
+        ("review_contract_7781_for_renewal", "review_contract_12_for_renewal"),
+        ("ticket-4471", "ticket-5c0de12f-1234-4321-8888-123456789012"),
+        ("triage:4471", "triage:0c5f9e1"),
+        ("PROJ-123", "PROJ-7"),
+        ("2026/refund_order", "2027/refund_order"),
+        ("refund_order_5512 ticket-4471", "refund_order_7 ticket-12"),
+        ("顧客88の注文5512を返金する", "顧客7の注文6620を返金する"),
     ],
 )
 def test_a_purpose_for_another_customer_is_of_the_same_family(one: str, other: str) -> None:
@@ -236,6 +244,8 @@ def test_a_purpose_for_another_customer_is_of_the_same_family(one: str, other: s
         ("review_contract", "pay_invoice"),
         ("Pay the invoice", "Read the invoice"),
         ("7781", "7782"),
+        ("refund_order_5512", "cancel_order_5512"),
+        ("soc2_audit", "iso27001_audit"),
         ("", "x"),
         ("Send Monthly Newsletter", "Send Customer List To Partner"),
         ("Review Contract 7781", "Review Payroll"),

@@ -52,7 +52,7 @@ def make_exception(
         if trouble := _trouble(wanted, finding, purpose, deps.settings.exception_days):
             act.audit(result="refused", finding_id=finding.id)
             return Refusal(422, trouble)
-        made = act.rows.exceptions.in_force(finding.tenant_id, purpose_family(purpose), act.now)
+        made = _in_force(act.rows, finding, purpose, act.now)
         said = (principal.id, finding.id, tool, wanted.reason, timedelta(days=wanted.days))
         for each in made:
             same = (each.owner, each.finding_id, each.tool, each.reason, each.expires_at - each.created_at)
@@ -178,7 +178,7 @@ def _covering(rows: ControlRows, finding: Finding, now: datetime, delegator: str
         return None
     if _breaks_a_rule(finding):
         return None
-    in_force = rows.exceptions.in_force(finding.tenant_id, purpose_family(purpose), now)
+    in_force = _in_force(rows, finding, purpose, now)
     meant = (each for each in in_force if each.owner != delegator and _means(each.tool, act.tool))
     covering = next(meant, None)
     if covering is None:
@@ -186,6 +186,11 @@ def _covering(rows: ControlRows, finding: Finding, now: datetime, delegator: str
     session = rows.sessions.get(finding.key)
     accused = session is not None and session.view.status != "active"
     return None if accused or _often(rows, finding) else covering
+
+
+def _in_force(rows: ControlRows, finding: Finding, purpose: str, now: datetime) -> list[ExceptionView]:
+    """Also those of before 0.3.0 for a purpose in which every word has a digit: they are kept under all of it."""
+    return rows.exceptions.in_force(finding.tenant_id, {purpose_family(purpose), purpose}, now)
 
 
 def _breaks_a_rule(finding: Finding) -> bool:

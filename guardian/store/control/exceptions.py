@@ -1,5 +1,6 @@
 """Exceptions that people made: scoped, owned, expiring."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -33,9 +34,9 @@ class ExceptionRows:
         row = self.connection.execute(wanted).one_or_none()
         return None if row is None else _stored(row).view
 
-    def in_force(self, tenant_id: str, purpose: str, now: datetime) -> list[ExceptionView]:
-        """Those for this purpose, the oldest first."""
-        wanted = _holding(now).where(exception.c.tenant_id == tenant_id, exception.c.purpose == purpose)
+    def in_force(self, tenant_id: str, purposes: Collection[str], now: datetime) -> list[ExceptionView]:
+        """Those for these purposes, the oldest first."""
+        wanted = _holding(now).where(exception.c.tenant_id == tenant_id, exception.c.purpose.in_(purposes))
         return [_stored(row).view for row in self.connection.execute(wanted.order_by(exception.c.seq))]
 
     def made_from(self, key: SessionKey) -> list[str]:
