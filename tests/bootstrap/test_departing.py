@@ -182,7 +182,7 @@ def test_the_doctor_says_what_is_promised_and_what_that_assumes(settings: Settin
     said, assumed = found.found.splitlines()
     calibration = open_calibration(settings)
     assert f"promises reach 1 in {calibration.reach:,}, how many are flagged at 1 in 1,000 is estimated" in said
-    assert f"own figure is covered up to 1 in {calibration.covered:,.0f}, past it estimated" in said
+    assert f"own figure is covered up to 1 in {calibration.covered:,.0f} and 37 calls, past that estimated" in said
     assert said.endswith("no session has ended under it yet")
     assert "exchangeable" in assumed
 
