@@ -37,7 +37,7 @@ def decision_findings(
     d: Decoded, drift: Drift, state: SessionState, versions: Mapping[str, str], tells_of: Mapping[str, TellsOf]
 ) -> Iterator[Finding]:
     """What one decision says about its gateway and about its grant; `tells_of` is by signal. Of a gateway whose
-    log does not say that it let the call through, no more is said than that."""
+    log does not say that it let the call through, or when in a way that is believed, no more is said than that."""
     event = d.event
     tenant, session = event.key
     allowed = event.decision.effect == "allow"
@@ -72,11 +72,13 @@ def decision_findings(
             )
     if allowed and state.revoked_at is not None and d.our_time > state.revoked_at + IN_FLIGHT:
         since = session, state.revoked_at.isoformat()
-        if unsaid:
+        before = d.clock_suspect and event.time <= state.revoked_at + IN_FLIGHT  # perhaps: it is not believed
+        if unsaid or before:
+            what = "whether" if unsaid else "when"
             yield tell(
                 Kind.GATEWAY,
                 identity=(event.gateway, "logged_after_revocation", *since),
-                title=f"Gateway {event.gateway} logs calls of a revoked session, not whether it let them through",
+                title=f"Gateway {event.gateway} logs calls of a revoked session, not {what} it let them through",
                 severity="medium",
             )
         else:

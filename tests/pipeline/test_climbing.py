@@ -328,6 +328,20 @@ def test_a_call_allowed_after_revocation_is_the_gateways_fault(
     assert all(f.title == "Gateway gw let a revoked session act" for f in found)
 
 
+@pytest.mark.parametrize(("days", "severity"), [(-3, "medium"), (3, "critical")])
+def test_a_call_that_came_days_late_may_have_been_let_through_before_the_revocation(
+    world, body, now, later, days: int, severity: str
+) -> None:
+    world.feed(body(0))
+    world.hear(HumanWord.REVOKED, at=now - timedelta(hours=1))
+    world.feed(body(1, time=later(days * 86_400)))
+    (found,) = world.told(Kind.GATEWAY)
+    not_when = "logs calls of a revoked session, not when it let them through"
+    said = not_when if severity == "medium" else "let a revoked session act"
+    assert (found.severity, found.title) == (severity, f"Gateway gw {said}")
+    assert found.ignores_revocation
+
+
 @pytest.mark.parametrize("word", [HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE])
 def test_a_human_no_restarts_evidence_in_a_new_epoch(new_world, drifting, word: HumanWord) -> None:
     world = new_world(ladder=WIDE)
