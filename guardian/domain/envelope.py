@@ -16,6 +16,9 @@ from guardian.domain.strict_json import canonical_json
 UNTOLD = "-"
 """The delegator of records whose log names none; then `Origin.absent` lists it."""
 
+UNTOLD_AGENT = ""
+"""Among principals an agent that nobody told. No identifier is empty, so nobody is called so."""
+
 Purpose = Annotated[str, StringConstraints(max_length=8192)]
 """A slug (`review_customer_contract`) or a sentence; the empty string means that none was declared."""
 
@@ -103,10 +106,11 @@ class Envelope(Value):
     @property
     def principals(self) -> tuple[str, ...]:
         """Its delegator and its agent, as those below it may name them. That nobody told its delegator leaves open
-        who that is only at the head of a chain: below it, it is somebody above."""
+        who that is only at the head of a chain: below it, it is somebody above. An agent that nobody told is
+        `UNTOLD_AGENT`: it may have any name."""
         untold = self.delegator_id == UNTOLD and self.parent_session_id is not None
-        agent = None if self.agent_id == UNTOLD else self.agent_id
-        return tuple(filter(None, (None if untold else self.delegator_id, agent)))
+        agent = UNTOLD_AGENT if self.agent_id in (None, UNTOLD) else self.agent_id
+        return (agent,) if untold else (self.delegator_id, agent)
 
     @property
     def digest(self) -> str:

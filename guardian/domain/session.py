@@ -78,7 +78,7 @@ class SessionState(BaseModel):
     last_seen: AwareDatetime | None = None
     ancestors: tuple[str, ...] = ()  # session ids up the delegation chain, nearest first
     root_purpose: str = ""  # of the session at the head of that chain, as its children are told
-    principals: tuple[str, ...] = ()  # delegators and agents of the sessions up that chain, nearest first; bounded
+    principals: tuple[str, ...] = ()  # delegators and agents up that chain, nearest first; "" is not told; bounded
     tools: tuple[str, ...] = ()  # the last tools used, oldest first
     value_prints: tuple[str, ...] = ()  # keyed fingerprints of allowed calls' argument values; bounded
     signals: dict[str, Any] = Field(default_factory=dict)  # each signal's own state, by its name

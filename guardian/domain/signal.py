@@ -6,7 +6,7 @@ Polarity, everywhere: in [0, 1], higher means further from the declared purpose.
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -70,8 +70,10 @@ class ParentFact:
     """The parent's envelope as recorded, the chain above it (session ids, nearest first) and its status.
 
     root_purpose  what the session at the head of the chain was delegated for; empty where nobody showed it
-    principals    the delegators and agents of the sessions above the parent, nearest first
+    principals    the delegators and agents of the sessions above the parent, nearest first; `UNTOLD_AGENT` for who
+                  was not told
     revoked       with status REVOKED, the nearest one of the chain that is revoked
+    registered    control was told the parent's envelope, so it would be told of a renewal too
     """
 
     status: ParentStatus = ParentStatus.NONE
@@ -80,6 +82,7 @@ class ParentFact:
     root_purpose: str = ""
     principals: tuple[str, ...] = ()
     revoked: str = ""
+    registered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,17 @@ class Observation:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features_missing", self.event.features_missing)
+
+    @property
+    def parent_renewable(self) -> bool:
+        """Whether the parent's envelope may have been renewed where the log did not show it: whoever may issue
+        envelopes gave this session one, and of its parent's control was told nothing."""
+        return self.issued and not self.parent.registered
+
+    def surely_after(self, moment: datetime, leeway: timedelta) -> bool:
+        """Whether the call was certainly made later than that. Of one whose own time is not believed nobody knows
+        when it was made, only when it arrived; but if it says itself that it was later, it was."""
+        return self.now - moment > leeway and (not self.clock_suspect or self.event.time - moment > leeway)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, pending: bool, acros
     if began_as_root(state) and d.event.key.session_id in known.ancestors:
         return ParentFact()  # its own child handed the work back to it: it is still the root
     grants = work.memory.registered if d.event.origin is None else work.memory.renamed
-    granted = _granted(known, grants.get(key)) if across_sessions else None
+    grant = grants.get(key) if across_sessions else None
+    granted = _granted(known, grant) if across_sessions else None
     claimed = known.envelope is None and d.event.key.session_id in known.ancestors  # what was denied makes no ring
     chain = (key.session_id, *(() if claimed else known.ancestors))[:CHAIN_KEPT]
     revoked = _revoked(d.event.key, chain, work.sessions) if across_sessions else ""
@@ -109,7 +110,7 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, pending: bool, acros
         status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
     root = granted is not None and granted.parent_session_id is None
     asked = granted.purpose if granted is not None and root else known.root_purpose
-    return ParentFact(status, granted, chain, asked, known.principals, revoked)
+    return ParentFact(status, granted, chain, asked, known.principals, revoked, grant is not None)
 
 
 def _revoked(session: SessionKey, chain: Sequence[str], sessions: Mapping[SessionKey, SessionState]) -> str:

@@ -42,9 +42,10 @@ _RULES = {
     "later_expiry": (0.8, "Child session may outlive its parent"),
     "changed_delegator": (1.0, "Child session acts for another person than its parent"),
     "unnamed_delegator": (0.4, "Child session does not name for whom it acts"),
+    "unclear_delegator": (0.4, "Child session acts for somebody who is not told to stand above it"),
     "copied_authority": (0.7, "Child session kept its parent's full authority"),
     "kept_tools": (0.6, "Child session kept tools that its own purpose does not name"),
-    "wider_unclear": (0.1, "Its envelope holds more than is compared"),
+    "wider_unclear": (0.1, "Its envelope holds what cannot be compared"),
     "chain_too_deep": (0.9, "Too many sessions delegated one to the next"),
     "delegation_cycle": (1.0, "Session is its own ancestor"),
     "parent_unknown": (0.4, "Nobody knows its parent session"),
@@ -65,7 +66,7 @@ _RULES = {
 WEIGHTS = {name: weight for name, (weight, _) in _RULES.items()}
 TITLES = {name: title for name, (_, title) in _RULES.items()}
 
-_NO_PROOF = ("other_purpose", "unnamed_delegator", "wider_unclear", "renewed")
+_NO_PROOF = ("other_purpose", "unnamed_delegator", "unclear_delegator", "wider_unclear", "renewed")
 """Soft, whether `soft` lists them or not: lists from before these were rules would make facts of them."""
 _DENIED_FORCE = 0.6
 _TOLD = 0.1
@@ -128,7 +129,7 @@ class DelegationWidening(SignalFold):
         acted = seen.signature != "invalid" and seen.event.decision.effect != "deny"
         if acted or seen.issued:  # anybody may claim anything under the name of a session, and be denied
             first = reissue.remembered(first, seen)
-        extents = {each.name: _extent(each) for each in reversed(found) if each.name in self.soft}
+        extents = {each.name: _extent(each) for each in reversed(found) if self._is_soft(each)}
         before = {name for name, extent in extents.items() if told.get(name) == extent}
         signal = self._widened(seen, found, before) if found else self._narrow(seen)
         if acted:
@@ -159,23 +160,30 @@ class DelegationWidening(SignalFold):
             yield Widening("parent_revoked", f"{who} {shown(above)} is revoked")
         if parent is not None and status in (ParentStatus.ACTIVE, ParentStatus.REVOKED):
             yield from self._beside(seen, parent).widenings()
-            expires = parent.expires_at
-            if expires is not None and seen.now - expires > timedelta(seconds=self.leeway_seconds):
+            expires, leeway = parent.expires_at, timedelta(seconds=self.leeway_seconds)
+            if expires is not None and seen.now - expires > leeway:
                 # without the moment: what is soft is told anew where its words differ
                 arrived = " (by when the call arrived: its own time is not believed)" if seen.clock_suspect else ""
+                shows = ", as far as the log has shown" if seen.parent_renewable else ""
+                told = f"its parent expired at {expires.isoformat()}{shows}{arrived}"
                 about = marks([f"{envelope.parent_session_id} {in_utc(expires).isoformat()}"])
-                yield Widening("parent_expired", f"its parent expired at {expires.isoformat()}{arrived}", about)
+                sure = seen.surely_after(expires, leeway) and not seen.parent_renewable
+                yield Widening("parent_expired", told, about, sure)
 
     def _widened(self, seen: Observation, found: list[Widening], before: Collection[str]) -> Signal:
         denied = seen.event.decision.effect == "deny"
         named: dict[str, list[Breach]] = {}
-        for name, detail, about in found:
-            named.setdefault(name, []).append(Breach(name, detail, name not in self.soft and not denied, about))
+        for each in found:
+            hard = not (denied or self._is_soft(each))
+            named.setdefault(each.name, []).append(Breach(each.name, each.detail, hard, each.about))
         value = max(min(WEIGHTS[name], _TOLD if name in before else 1.0) for name in named)
         value *= _DENIED_FORCE if denied else 1.0
         breaches = tuple(joined(*each) for each in named.values())
         said = "; ".join(breach.detail for breach in breaches)
         return Signal(self.name, value, shown(said, 600), breaches)
+
+    def _is_soft(self, found: Widening) -> bool:
+        return not found.sure or found.name in self.soft
 
     def _narrow(self, seen: Observation) -> Signal:
         if seen.event.envelope.parent_session_id is None:
@@ -196,7 +204,10 @@ class DelegationWidening(SignalFold):
         alike = _alike(seen.event.envelope, parent, seen.spelling)
         above, named = seen.parent.principals, seen.event.names_delegator
         root, acts = seen.parent.root_purpose, not only_reads(seen.event.action.tool)
-        return Delegation(*alike, self.kept_share, seen.redacted, above, named, root_purpose=root, acts=acts)
+        return Delegation(
+            *alike, self.kept_share, seen.redacted, above, named,
+            renewable=seen.parent_renewable, root_purpose=root, acts=acts,
+        )  # fmt: skip
 
 
 plugin = DelegationWidening

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.domain.envelope import Envelope
+from guardian.domain.envelope import UNTOLD, UNTOLD_AGENT, Envelope
 
 GRANT: dict[str, Any] = {
     "delegator_id": "user_1",
@@ -137,3 +137,12 @@ def test_a_session_that_names_itself_as_its_parent_is_the_same_root_as_one_that_
     itself, none = (read({**GRANT, "parent_session_id": parent}) for parent in ("s1", None))
     assert (itself.parent_session_id, itself.parent_key) == (None, None)
     assert (itself, itself.digest) == (none, none.digest)
+
+
+def test_who_stands_in_an_envelope_is_told_with_a_place_for_an_agent_that_is_not() -> None:
+    assert read(GRANT).principals == ("user_1", "agent_1")
+    for untold in (None, "", UNTOLD):
+        assert read({**GRANT, "agent_id": untold}).principals == ("user_1", UNTOLD_AGENT)
+    nobody = {**GRANT, "delegator_id": UNTOLD}
+    assert read(nobody).principals == ("agent_1",), "it is somebody above"
+    assert read({**nobody, "parent_session_id": None}).principals == (UNTOLD, "agent_1")

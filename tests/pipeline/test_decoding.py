@@ -87,6 +87,17 @@ def test_a_call_that_arrived_before_its_envelope_expired_was_in_time_whatever_it
     assert [b.name for f in world.told(Kind.DRIFT) for b in f.breaches] == ["envelope_expired"] * expired
 
 
+@pytest.mark.parametrize(("told", "wanted"), [(-60, Effect.FLAG), (3_600, Effect.REVOKE)])
+def test_what_a_gateway_sends_days_late_is_expired_for_certain_only_by_its_own_time(
+    world, body, record, now, later, told: int, wanted: Effect
+) -> None:
+    """One that was cut off over the weekend made its calls in time, for all that anybody knows."""
+    call = body(time=later(told - 3 * 86_400), envelope__expires_at=later(60 - 3 * 86_400))
+    world.feed(record(call, timestamp=now))
+    assert [b.name for f in world.told(Kind.DRIFT) for b in f.breaches] == ["envelope_expired"]
+    assert [f.wanted for f in world.told(Kind.DRIFT)] == [wanted]
+
+
 def test_an_expiry_at_the_end_of_the_calendar_breaks_nothing(world, body) -> None:
     for n, expiry in enumerate(("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00")):
         world.feed(body(n, envelope__expires_at=expiry, time=expiry, envelope__session_id=f"s{n}"))

@@ -379,9 +379,20 @@ def test_below_a_session_that_spells_no_delegator_a_child_still_acts_for_somebod
     below = {**NARROW, "envelope__session_id": "below", "envelope__parent_session_id": "child"}
     further = {**below, "envelope__session_id": "further", "envelope__parent_session_id": "below"}
     world.feed(body(1), body(2, **middle), body(3, **below), body(4, **further))
-    assert "changed_delegator" not in names(world)
+    assert names(world).isdisjoint({"changed_delegator", "unclear_delegator"})
     world.feed(body(5, **{**further, "envelope__delegator_id": "user_other"}))
-    assert "changed_delegator" in names(world)
+    assert "unclear_delegator" in names(world)
+    assert names(world).isdisjoint({"changed_delegator"})
+    assert world.state("below").principals == ("", "user_7f3a91", "agent_renewal_review")
+
+
+def test_below_a_session_whose_agent_nobody_told_a_stranger_may_be_that_agent(world, body) -> None:
+    nameless, below = {"envelope__agent_id": None}, {**NARROW, "envelope__session_id": "below"}
+    below |= {"envelope__parent_session_id": "child", "envelope__delegator_id": "agent_orchestrator"}
+    world.feed(body(1, **nameless), body(2, **NARROW), body(3, **below))
+    assert {(b.name, b.hard) for b in world.scored[-1].drift.breaches} >= {("unclear_delegator", False)}
+    assert world.state("child").principals == ("user_7f3a91", "")
+    assert [finding.wanted for finding in world.told(Kind.DRIFT) if finding.session_id == "below"] == [Effect.FLAG]
 
 
 def test_who_stands_above_a_session_is_remembered_while_its_parent_is_unseen(world, body) -> None:
@@ -468,6 +479,20 @@ def test_the_children_of_a_renewed_parent_are_held_to_its_longest_expiry(world, 
     assert names(world) >= {"later_expiry"}
 
 
+@pytest.mark.parametrize(
+    ("signed", "registers", "hard"), [(False, False, True), (True, False, False), (True, True, True)]
+)
+def test_a_parent_that_waits_for_its_children_may_have_been_renewed_unseen(
+    new_world, make_decoder, body, signed: bool, registers: bool, hard: bool
+) -> None:
+    world = new_world(decoder=make_decoder(verify=lambda _: "valid" if signed else "absent"))
+    parent = body(1, **renewed(EARLY))
+    if registers:
+        world.register(parent["envelope"])
+    world.feed(parent, body(2, **{**NARROW, **renewed(LATEST)}))
+    assert ("later_expiry", hard) in {(breach.name, breach.hard) for breach in world.scored[-1].drift.breaches}
+
+
 def test_a_parent_that_was_renewed_for_ever_bounds_no_childs_expiry(world, body) -> None:
     world.feed(body(1, **renewed(EARLY)), body(2, **renewed(None)), body(3, **NARROW))
     assert names(world) == set()
@@ -517,8 +542,9 @@ def test_a_renewal_by_who_may_issue_envelopes_flags_nobody(new_world, make_decod
 def test_a_renewal_covers_when_the_envelope_holds_not_which_data_it_is_for(
     world, body, name: str, found: str
 ) -> None:
+    years = (2027, 2024) if name == "not_before" else (2024, 2027)
     first, later = (
-        body(n, envelope__resource_constraints={name: f"{year}-01-01"}) for n, year in enumerate((2024, 2027))
+        body(n, envelope__resource_constraints={name: f"{year}-01-01"}) for n, year in enumerate(years)
     )
     world.hear(HumanWord.REGISTERED, detail=digest(first))
     world.hear(HumanWord.REGISTERED, detail=digest(later))

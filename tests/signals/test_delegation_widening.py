@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cost import cost
 
-from guardian.domain.envelope import UNTOLD, Envelope
+from guardian.domain.envelope import UNTOLD, UNTOLD_AGENT, Envelope
 from guardian.domain.event import Origin
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus
 from guardian.errors import ConfigurationError
@@ -32,6 +32,7 @@ PARENT: dict[str, Any] = {
         "data_classes": ["contract_metadata", "renewal_terms"],
     },
     "expires_at": "2026-05-12T18:30:00Z",
+    "agent_id": "agent_of_parent",
 }
 NARROW: dict[str, Any] = {
     "parent_session_id": "sess_parent",
@@ -152,7 +153,7 @@ def test_an_envelope_that_spells_what_stands_for_no_delegator_is_told_and_hides_
     assert breaches(DelegationWidening(), spelt, observe(), spelt, other) == {"reissued_delegator": True}
     middle = {"parent_session_id": "sess_root", "delegator_id": UNTOLD, "agent_id": UNTOLD}
     below = {"parent": middle, "chain": ("sess_parent", "sess_root"), "above": ("user_7f3a91", "agent_root")}
-    for delegator, found in (("agent_root", {}), ("user_other", {"changed_delegator": True})):
+    for delegator, found in (("agent_root", {}), ("user_other", {"unclear_delegator": False})):
         assert breaches(DelegationWidening(), child(**below, delegator_id=delegator)) == found
 
 
@@ -161,9 +162,30 @@ def test_a_child_that_names_its_parents_agent_as_its_delegator_acts_for_no_other
 ) -> None:
     of = {"delegator_id": "agent_renewal_review"}
     assert breaches(DelegationWidening(), child(**of, parent={"agent_id": "agent_renewal_review"})) == {}
-    for agent in ("agent_other", None):
-        seen = child(**of, parent={"agent_id": agent})
-        assert breaches(DelegationWidening(), seen) == {"changed_delegator": True}
+    seen = child(**of, parent={"agent_id": "agent_other"})
+    assert breaches(DelegationWidening(), seen) == {"changed_delegator": True}
+
+
+@pytest.mark.parametrize("untold", [None, "", UNTOLD])
+def test_who_may_be_an_agent_that_nobody_told_is_told_and_is_no_fact(
+    child: Any, breaches: Breaches, folded: Any, untold: str | None
+) -> None:
+    of = {"delegator_id": "agent_orchestrator"}
+    seen = child(**of, parent={"agent_id": untold})
+    _, (signal, again) = folded(DelegationWidening(), [seen, seen])
+    assert [(breach.name, breach.hard) for breach in signal.breaches] == [("unclear_delegator", False)]
+    assert signal.reason.endswith("its parent's user_7f3a91; an agent above it is not told")
+    assert again.value < signal.value, "a session carries it through all its calls"
+    assert breaches(DelegationWidening(), child(parent={"agent_id": untold})) == {}, "the person is told"
+    before = DelegationWidening(soft=("copied_authority",))
+    assert breaches(before, seen) == {"unclear_delegator": False}, "also in a list from before the rule"
+    middle = {"parent_session_id": "sess_root", "delegator_id": "agent_root"}
+    told = {"parent": middle, "chain": ("sess_parent", "sess_root"), **of}
+    for above, found in (
+        (UNTOLD_AGENT, {"unclear_delegator": False}),
+        ("agent_root", {"changed_delegator": True}),
+    ):
+        assert breaches(DelegationWidening(), child(**told, above=("user_7f3a91", above))) == found
 
 
 @pytest.mark.parametrize("delegator", ["user_7f3a91", "agent_root", "agent_renewal_review", "agent_middle"])
@@ -254,7 +276,10 @@ def test_a_person_in_another_spelling_is_the_same_person(
         ({"exp": -1}, {"exp": 1778608800}, True),
         ({"exp": "0001-01-01T00:00:00Z"}, {"exp": 1778608800}, True),
         ({"valid_until": ""}, {"valid_until": "2026-05-12T18:00:00Z"}, True),
-        ({"valid_until": "2026-05-12T17:00:00"}, {"valid_until": "2026-05-12T18:00:00Z"}, True),
+        ({"valid_until": "2026-05-12T17:00:00"}, {"valid_until": "2026-05-12T18:00:00Z"}, None),
+        ({"valid_until": "2026-05-11T17:00:00"}, {"valid_until": "2026-05-12T18:00:00Z"}, False),
+        ({"valid_until": "2026-05-14"}, {"valid_until": "2026-05-12T18:00:00Z"}, True),
+        ({"valid_until": "9999-12-31T00:00:00Z"}, {"valid_until": "2026-05-12T18:00:00Z"}, True),
         ({"valid_until": "09:00"}, {"valid_until": "10:00"}, True),
         (
             {"valid_until": "2029-01-01T00:00:00Z"},
@@ -283,10 +308,83 @@ def test_a_person_in_another_spelling_is_the_same_person(
     ],
 )
 def test_an_earlier_end_or_less_of_the_same_unit_is_no_more_than_was_granted(
-    child: Any, breaches: Breaches, held: dict[str, Any], granted: dict[str, Any], wider: bool
+    child: Any, breaches: Breaches, held: dict[str, Any], granted: dict[str, Any], wider: bool | None
+) -> None:
+    found: dict[bool | None, dict[str, bool]]
+    found = {True: {"wider_resources": True}, None: {"wider_unclear": False}, False: {}}
+    seen = child(parent={"resource_constraints": granted}, resource_constraints=held)
+    assert breaches(DelegationWidening(), seen) == found[wider]
+
+
+LESS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"from": "2026-05-01", "to": "2026-05-31"}, {"from": "2026-05-03", "to": "2026-05-04"}),
+    ({"start_date": "2026-05-01", "endDate": "2026-05-31"}, {"start_date": "2026-05-03", "endDate": "2026-05-04"}),
+    ({"since": "2026-05-01"}, {"since": "2026-05-03"}),
+    ({"created_after": "2026-05-01T00:00:00Z"}, {"created_after": "2026-05-03T00:00:00Z"}),
+    ({"created_before": "2026-05-31"}, {"created_before": "2026-05-30"}),
+    ({"budget": 500}, {"budget": 100}),
+    ({"record_limit": 25}, {"record_limit": 10}),
+    ({"limit": 25}, {"limit": 10}),
+    ({"timeout_seconds": 60}, {"timeout_seconds": 30}),
+    ({"ttl": 60}, {"ttl": 30}),
+    ({"rate_limit": "100/min"}, {"rate_limit": "10/min"}),
+    ({"max_duration": "1h"}, {"max_duration": "30m"}),
+    ({"max_duration": "PT1H"}, {"max_duration": "PT30M"}),
+]
+
+
+@pytest.mark.parametrize(("granted", "held"), LESS)
+def test_a_narrower_window_or_a_smaller_limit_is_no_more_and_a_wider_one_is(
+    child: Any, observe: Observe, breaches: Breaches, granted: dict[str, Any], held: dict[str, Any]
+) -> None:
+    def between(one: dict[str, Any], other: dict[str, Any]) -> list[dict[str, bool]]:
+        below = child(parent={"resource_constraints": one}, resource_constraints=other)
+        twice = [observe(envelope__resource_constraints=bounds) for bounds in (one, other)]
+        return [breaches(DelegationWidening(), below), breaches(DelegationWidening(), *twice)]
+
+    assert between(granted, held) == [{}, {}]
+    dated = {"created_after", "created_before"}
+    again = {"reissued_expiry": False} if held.keys() <= dated else {"reissued_resources": True}
+    assert between(held, granted) == [{"wider_resources": True}, again]
+
+
+@pytest.mark.parametrize(
+    ("granted", "held"),
+    [
+        ({"records": 25}, {"records": 10}),
+        ({"amount_eur": 500}, {"amount_eur": 100}),
+        ({"limit": 25}, {"limit": 0}),
+        ({"request_id": "req_1"}, {"request_id": "req_2"}),
+        ({"traceId": "4bf92f"}, {"traceId": "00f067"}),
+        ({"correlation_id": "a1"}, {}),
+    ],
+)
+def test_what_may_be_less_or_is_another_in_every_envelope_is_told_and_proves_nothing(
+    child: Any, observe: Observe, breaches: Breaches, granted: dict[str, Any], held: dict[str, Any]
 ) -> None:
     seen = child(parent={"resource_constraints": granted}, resource_constraints=held)
-    assert breaches(DelegationWidening(), seen) == ({"wider_resources": True} if wider else {})
+    assert breaches(DelegationWidening(), seen) == {"wider_unclear": False}
+    twice = [observe(envelope__resource_constraints=bounds) for bounds in (granted, held)]
+    assert breaches(DelegationWidening(), *twice) == {"reissued_unclear": False}
+
+
+@pytest.mark.parametrize(
+    ("granted", "held"),
+    [
+        ({"records": 25}, {"records": 26}),
+        ({"limit": 25}, {"limit": -1}),
+        ({"request_ids": ["req_1", "req_2"]}, {"request_ids": ["req_3"]}),
+        ({"request_id": "req_1"}, {"request_id": ["req_1", "req_2"]}),
+        ({"contract_id": 7781}, {"contract_id": 7780}),
+        ({"to": 491701234567}, {"to": 491701234566}),
+        ({"limit_id": 25}, {"limit_id": 10}),
+    ],
+)
+def test_a_number_that_names_something_or_that_is_larger_is_more_than_was_granted(
+    child: Any, breaches: Breaches, granted: dict[str, Any], held: dict[str, Any]
+) -> None:
+    seen = child(parent={"resource_constraints": granted}, resource_constraints=held)
+    assert breaches(DelegationWidening(), seen) == {"wider_resources": True}
 
 
 @pytest.mark.parametrize(
@@ -586,6 +684,33 @@ def test_a_parent_that_expired_before_the_call_arrived_is_the_same_on_every_call
         "its parent expired at 2026-05-12T18:30:00+00:00 (by when the call arrived: its own time is not believed)"
     ] * 2
     assert told[1].value < told[0].value
+
+
+def test_whether_a_parent_had_expired_when_a_call_was_made_that_came_late_nobody_knows(
+    child: Any, breaches: Breaches
+) -> None:
+    arrived = {"now": child().now + timedelta(days=3), "clock_suspect": True}
+    assert breaches(DelegationWidening(), replace(child(), **arrived)) == {"parent_expired": False}
+    past = child(time="2026-05-12T18:31:00Z")
+    assert breaches(DelegationWidening(), replace(past, **arrived)) == {"parent_expired": True}, (
+        "it says so itself"
+    )
+    assert breaches(DelegationWidening(leeway_seconds=90), replace(past, **arrived)) == {"parent_expired": False}
+
+
+def test_the_end_of_a_parent_that_may_have_been_renewed_unseen_is_told_and_proves_nothing(
+    child: Any, breaches: Breaches, folded: Any
+) -> None:
+    late = child(time="2026-05-12T20:00:00Z", expires_at="2026-05-12T21:00:00Z")
+    both = {"later_expiry", "parent_expired"}
+    assert breaches(DelegationWidening(), late) == dict.fromkeys(both, True)
+    _, (signal,) = folded(DelegationWidening(), [replace(late, issued=True)])
+    assert {breach.name: breach.hard for breach in signal.breaches} == dict.fromkeys(both, False)
+    assert signal.reason.count("as far as the log has shown") == 2
+    registered = replace(late, issued=True, parent=replace(late.parent, registered=True))
+    assert breaches(DelegationWidening(), registered) == dict.fromkeys(both, True)
+    endless = replace(child(expires_at=None), issued=True)
+    assert breaches(DelegationWidening(), endless) == {"later_expiry": True}, "no renewal is for ever"
 
 
 @pytest.mark.parametrize(

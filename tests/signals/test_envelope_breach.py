@@ -166,8 +166,55 @@ def test_an_expiry_that_the_calls_own_time_does_not_show_says_what_it_was_judged
     assert own.reason == "the envelope expired at 2026-05-12T18:30:00+00:00"
     assert arrival.reason == (
         "the envelope expired at 2026-05-12T18:30:00+00:00, and the call arrived at 2026-06-01T09:30:00+00:00"
-        " (its own time is not believed)"
+        " (its own time is not believed, and nobody knows whether it was in time)"
     )
+
+
+def test_a_call_whose_own_time_is_not_believed_broke_no_expiry_for_certain_unless_it_says_so(
+    observe: Observe, breaches: Breaches
+) -> None:
+    arrived = {"now": datetime(2026, 6, 1, 9, 30, tzinfo=UTC), "clock_suspect": True}
+    for said, hard in (("17:00:00", False), ("18:30:20", False), ("18:31:00", True)):
+        seen = observe(time=f"2026-05-12T{said}Z", facts=arrived)
+        assert breaches(EnvelopeBreach(), seen) == {"envelope_expired": hard}
+
+
+MAY = {"created_after": "2026-05-01", "created_before": "2026-05-31"}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "arguments", "found"),
+    [
+        ({"created_after": "2026-05-01"}, {"created_after": "2026-05-03"}, {}),
+        ({"created_after": "2026-05-03"}, {"created_after": "2026-05-01"}, {"resource_outside_constraints": True}),
+        ({"budget": 500}, {"budget": 100}, {}),
+        ({"budget": 100}, {"budget": 500}, {"resource_outside_constraints": True}),
+        ({"timeout_seconds": 60}, {"timeout_seconds": 30}, {}),
+        ({"records": 25}, {"records": 10}, {"arguments_unchecked": False}),
+        ({"records": 25}, {"records": 26}, {"resource_outside_constraints": True}),
+        ({"order": 25}, {"order": 10}, {"resource_outside_constraints": True}),
+        (MAY, {"created_after": "2026-05-03", "created_before": "2026-05-04"}, {}),
+        (MAY, {"created_after": "2026-07-01"}, {"resource_outside_constraints": True}),
+        (MAY, {"created_before": "2026-01-01"}, {"resource_outside_constraints": True}),
+        (MAY, {"created_after": "2026-05-31T09:00:00Z"}, {"arguments_unchecked": False}),
+        ({**MAY, "updated_before": "2026-02-01"}, {"created_after": "2026-05-03"}, {}),
+        ({"from": "2026-05-01", "expires": "2026-05-12T18:30:00Z"}, {"from": "2026-06-01"}, {}),
+    ],
+)
+def test_less_than_a_constraint_allows_is_within_it(
+    observe: Observe, breaches: Breaches, bounds: dict[str, Any], arguments: dict[str, Any], found: dict[str, bool]
+) -> None:
+    told = {"action__arguments": arguments, "action__resource": None}
+    assert breaches(EnvelopeBreach(), observe(envelope__resource_constraints=bounds, **told)) == found
+
+
+def test_a_moment_beside_more_constraints_than_are_compared_is_told_and_proves_nothing(
+    observe: Observe, breaches: Breaches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparing, "MOST", 1)
+    told = {"action__arguments": {"created_after": "2026-05-03"}, "action__resource": None}
+    found = breaches(EnvelopeBreach(), observe(envelope__resource_constraints=MAY, **told))
+    assert found == {"arguments_cut": False, "arguments_unchecked": False}
 
 
 def test_a_resource_without_a_type_answers_to_resource_ids(observe: Observe, breaches: Breaches) -> None:

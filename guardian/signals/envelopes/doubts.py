@@ -19,6 +19,7 @@ from guardian.signals.envelopes.admitting import admits, unsure
 from guardian.signals.envelopes.denying import beyond, touches, touches_class
 from guardian.signals.envelopes.filters import Filters, left_out
 from guardian.signals.envelopes.limit_doubts import LimitDoubts, is_limit, says
+from guardian.signals.envelopes.ordering import meets
 from guardian.signals.envelopes.ownership import alike
 from guardian.signals.words.constraints import DATA_CLASS, Constraints, number, text, values
 from guardian.signals.words.hiding import dropped
@@ -124,6 +125,9 @@ class Doubts:
                 for said in map(text, leaf.scalars):
                     if unsure(allowed, said, name) and admitted(said):
                         yield f"{shown(leaf.path)} is {shown(said)}, more than {self._spelt(name)} may allow"
+            for leaf, value in values(self.action, *wanted) if name in self.constraints.allowed else ():
+                if meets(self.constraints, name, said := text(value)) is None and not admitted(said):
+                    yield f"{shown(leaf.path)} is {shown(said)}, perhaps less than {self._spelt(name)} allows"
             outside = [
                 *(
                     (leaf.path, said)

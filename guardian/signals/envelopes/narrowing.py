@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import NamedTuple
 
-from guardian.domain.envelope import UNTOLD, Envelope
+from guardian.domain.envelope import UNTOLD, UNTOLD_AGENT, Envelope
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import broken_by, marks
 from guardian.domain.text import some
@@ -19,7 +19,8 @@ from guardian.domain.wildcards import covers
 from guardian.signals.envelopes.admitting import admits, admits_class, spelt
 from guardian.signals.envelopes.comparing import spend
 from guardian.signals.envelopes.denying import freed, freed_classes
-from guardian.signals.words.constraints import DATA_CLASS, Constraints, number, read
+from guardian.signals.envelopes.ordering import within
+from guardian.signals.words.constraints import DATA_CLASS, Constraints, read
 from guardian.signals.words.hiding import AGENT, DELEGATOR, PURPOSE
 from guardian.signals.words.wording import (
     canonical,
@@ -27,7 +28,6 @@ from guardian.signals.words.wording import (
     joins_more,
     only_reads,
     shown,
-    singular,
     word_set,
     words,
 )
@@ -42,23 +42,11 @@ _ENDS = frozenset({"until", "expire", "expires", "expiry", "exp"})
 _ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
 """Last words of canonical names: of when an envelope begins or ends, of when it ends, and of what is new in every
 envelope."""
+_OF_A_CALL = frozenset({"correlation_id", "request_id", "span_id", "trace_id"})
+"""Names of what is another in every envelope, unless it says which of those an agent may look at."""
 _VALID = re.compile(r"(?:.*_)?(?:not|valid)_(?:after|before)")
 """Of when the envelope itself holds; `created_before` says rather what it is for."""
 _A_SECOND = timedelta(seconds=1)
-_LEAST_MOMENT, _MOST_SECONDS = 1e8, 1e11
-_AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]{1,16})\s*")
-_SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3_600, "hour": 3_600, "day": 86_400}
-_BYTES = {
-    "KB": 2**10,
-    "KiB": 2**10,
-    "MB": 2**20,
-    "MiB": 2**20,
-    "GB": 2**30,
-    "GiB": 2**30,
-    "TB": 2**40,
-    "TiB": 2**40,
-}
-"""Units that mean one thing: an `m` may be a minute, a month or a metre."""
 _TYPED = re.compile(r'(?:account|agent|client|human|person|principal|service|user):{1,2}"?([^"]+)"?')
 _GRANTING = word_set("allow allowed can enable enabled may permit permitted")
 _RESTRICTING = word_set("dry mask masked only readonly redact redacted require required sandbox")
@@ -66,20 +54,23 @@ _RESTRICTING = word_set("dry mask masked only readonly redact redacted require r
 
 
 class Widening(NamedTuple):
-    """One way in which a child exceeds (or merely repeats) its parent; `about` as a `Breach` has it."""
+    """One way in which a child exceeds (or merely repeats) its parent; `about` as a `Breach` has it. Not `sure`
+    where nobody can tell whether it does."""
 
     name: str
     detail: str
     about: tuple[str, ...] = ()
+    sure: bool = True
 
 
 class Excess(NamedTuple):
-    """One thing that one envelope allows beyond another: its kind (`resources`, `expiry`, …), a sentence, and the
-    marks of what it allows."""
+    """One thing that one envelope allows beyond another: its kind (`resources`, `expiry`, …), a sentence, the
+    marks of what it allows, and whether it certainly is more."""
 
     kind: str
     detail: str
     about: tuple[str, ...]
+    sure: bool = True
 
 
 def in_one_spelling(
@@ -97,9 +88,10 @@ def in_one_spelling(
 class Delegation:
     """A child's envelope beside its parent's. `kept_share` in [0, 1] is the share of kept tools that is too much;
     `redacted` are the rules by which both were redacted: what they hide is not compared. `principals` are the
-    delegators and agents of the sessions above the parent, `named` is whether the child's delegator was told.
-    `root_purpose` stands at the head of the chain, empty where nobody knows it; `acts` is whether the child does
-    more than look something up."""
+    delegators and agents of the sessions above the parent, `named` is whether the child's delegator was told, and
+    `renewable` whether the parent's envelope may have been renewed where nobody saw it. `root_purpose` stands at
+    the head of the chain, empty where nobody knows it; `acts` is whether the child does more than look something
+    up."""
 
     child: Envelope
     parent: Envelope
@@ -107,6 +99,7 @@ class Delegation:
     redacted: Mapping[str, str]
     principals: tuple[str, ...] = ()
     named: bool = True
+    renewable: bool = False
     root_purpose: str = ""
     acts: bool = False
 
@@ -128,9 +121,12 @@ class Delegation:
         parent = read(self.parent.resource_constraints, self.redacted)
         yield from self._identity()
         yield from self._tools()
-        for kind, detail, about in exceeding(child, parent):
+        for kind, detail, about, sure in exceeding(child, parent):
             name = "resources" if kind in ("expiry", "moments") else kind  # a child is no renewal of its parent
-            yield Widening(f"wider_{name}", f"beyond its parent: {detail}", about)
+            if sure:
+                yield Widening(f"wider_{name}", f"beyond its parent: {detail}", about)
+            else:
+                yield Widening("wider_unclear", f"perhaps beyond its parent: {detail}", about)
         yield from self._expiry()
         yield from self._purpose()
         yield from self._kept(child, parent)
@@ -143,12 +139,16 @@ class Delegation:
         if above and mine == UNTOLD:
             yield Widening("unnamed_delegator", f"the delegator is {UNTOLD}, its parent's {shown(theirs)}")
         elif above and not any(_are_one(mine, each) for each in above):
-            detail = f"the delegator is {shown(mine)}, its parent's {shown(theirs)}"
-            yield Widening("changed_delegator", detail, marks([bare(mine)]))
+            detail, about = f"the delegator is {shown(mine)}, its parent's {shown(theirs)}", marks([bare(mine)])
+            if UNTOLD_AGENT in above:
+                yield Widening("unclear_delegator", f"{detail}; an agent above it is not told", about)
+            else:
+                yield Widening("changed_delegator", detail, about)
 
     def _above(self) -> tuple[str, ...]:
-        """Everybody whom it may act for. Empty where nobody can say: it is not known who stands above a delegated
-        parent, or for whom the head of the chain acts, or persons and agents cannot be compared."""
+        """Everybody whom it may act for, `UNTOLD_AGENT` for an agent that nobody told. Empty where nobody can say:
+        it is not known who stands above a delegated parent, or for whom the head of the chain acts, or persons and
+        agents cannot be compared."""
         whole = self.parent.parent_session_id is None or self.principals
         above = (*self.parent.principals, *self.principals)
         return () if not whole or UNTOLD in above or incomparable(self.redacted) else above
@@ -175,7 +175,8 @@ class Delegation:
         elif outlives(mine, theirs):
             detail = f"the child expires at {mine.isoformat()}, its parent at {theirs.isoformat()}"
             longer = round((mine - theirs).total_seconds())
-            yield Widening("later_expiry", detail, broken_by("later_expiry", longer))
+            told = f"{detail}, as far as the log has shown" if self.renewable else detail
+            yield Widening("later_expiry", told, broken_by("later_expiry", longer), not self.renewable)
 
     def _purpose(self) -> Iterator[Widening]:
         mine, theirs = self.child.purpose, self.parent.purpose
@@ -267,14 +268,17 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[Excess]:
         of_it = last in _ENDS or _VALID.fullmatch(name)
         kind = "expiry" if of_it else "moments" if last in _TIMES else "resources"
         key, mine = shown(granted.spelt[name], 60), held.allowed.get(name)
+        sure = name not in _OF_A_CALL or len(theirs) != 1
         if mine is None:
             if ANYTHING not in theirs:
-                yield Excess(kind, f"{key} is dropped", marks([f"{name} {ANYTHING}"]))
+                yield Excess(kind, f"{key} is dropped", marks([f"{name} {ANYTHING}"]), sure)
             continue
         wider = [value for value in sorted(mine - theirs) if not admits(theirs, value, name)]
-        if wider and not (_less(name, last, mine, theirs) or _stricter(granted.spelt[name], mine, theirs)):
+        fits = within(granted.spelt[name], mine, theirs) if wider else True
+        if not (fits or _stricter(granted.spelt[name], mine, theirs)):
             about = marks(f"{name} {spelt(value.strip())}" for value in wider)
-            yield Excess(kind, f"{key} also allows {_some(wider)}", about)
+            sure = fits is False and (sure or len(mine) != 1)
+            yield Excess(kind, f"{key} also allows {_some(wider)}", about, sure)
     yield from _data_classes(held.data_classes, granted.data_classes)
     yield from _freed(held, granted)
     for prefix, own, bounds in (("max_", held.maxima, granted.maxima), ("min_", held.minima, granted.minima)):
@@ -300,47 +304,11 @@ def _freed(held: Constraints, granted: Constraints) -> Iterator[Excess]:
             yield Excess("data_classes" if classes else "resources", detail, about)
 
 
-def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
-    """Whether an end certainly comes no later, or a limit in the same unit is certainly no wider."""
-    ends = last in _ENDS or name.endswith("not_after")
-    if not mine or not theirs or not (ends or name.startswith(("max_", "min_"))):
-        return False
-    held, granted = ([_moment(value) if ends else _amount(value) for value in told] for told in (mine, theirs))
-    if len({unit for unit, _ in (*held, *granted)}) > 1:
-        return False
-    return min(held) >= max(granted) if name.startswith("min_") else max(held) <= min(granted)
-
-
 def _stricter(key: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
     """Whether a truth value certainly gives less: `allow_export: false`, `read_only: true`."""
     grants, restricts = (not listed.isdisjoint(words(key)) for listed in (_GRANTING, _RESTRICTING))
     less, more = ("false", "true") if grants else ("true", "false")
     return grants != restricts and {*map(spelt, mine)} == {less} and {*map(spelt, theirs)} == {more}
-
-
-def _moment(said: str) -> tuple[str, float]:
-    """The unit and size of a moment, in seconds since 1970 (or thousandths, by its size). A text that is no moment
-    has a unit of its own, and so have 0 and the year 1, which mean "no end" in some systems."""
-    told = number(said)
-    try:
-        at = told if told is not None else datetime.fromisoformat(said)
-        seconds = at if isinstance(at, int | float) else at.timestamp() if at.tzinfo is not None else 0.0
-    except ValueError:
-        seconds = 0.0
-    unit = "ms" if seconds > _MOST_SECONDS else ""
-    return (unit, float(seconds)) if seconds > _LEAST_MOMENT else (f"={said}", 0.0)
-
-
-def _amount(said: str) -> tuple[str, float]:
-    """The unit and size of "10 GB", in seconds or bytes where it measures those. A text that is no amount has a
-    unit of its own."""
-    found = _AMOUNT.fullmatch(said)
-    if found is None:
-        return f"={said}", 0.0
-    many, unit = float(found[1]), found[2]
-    if seconds := _SECONDS.get(singular(unit)):
-        return "s", many * seconds
-    return ("B", many * _BYTES[unit]) if unit in _BYTES else (unit, many)
 
 
 def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -> Iterator[Excess]:

@@ -127,14 +127,16 @@ def _bounds(before: str, seen: Observation) -> Iterator[Widening]:
         detail = "this session was issued with other constraints, too long to keep"
         yield Widening("reissued_unclear", detail, marks([now]))
         return
-    for kind, detail, about in exceeding(
+    for kind, detail, about, sure in exceeding(
         read(envelope.resource_constraints, redacted), read(json.loads(before), redacted)
     ):
         if kind in ("expiry", "moments"):
             rule = _lasting(seen) if kind == "expiry" else "reissued_expiry"
             yield Widening(rule, f"this session was issued until another time: {detail}")
-        else:
+        elif sure:
             yield Widening(f"reissued_{kind}", f"this session was issued with less: {detail}", about)
+        else:
+            yield Widening("reissued_unclear", f"this session was perhaps issued with less: {detail}", about)
 
 
 def _people(first: Mapping[str, Any], seen: Observation) -> Iterator[Widening]:

@@ -14,6 +14,7 @@ from guardian.domain.text import some
 from guardian.domain.wildcards import allows
 from guardian.signals.envelopes.admitting import admits, admits_class, spelt
 from guardian.signals.envelopes.denying import touches, touches_class
+from guardian.signals.envelopes.ordering import meets
 from guardian.signals.envelopes.ownership import ownership
 from guardian.signals.words.constraints import DATA_CLASS, Constraints, text, values
 from guardian.signals.words.leaves import Leaf, Touched
@@ -41,12 +42,14 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
     if seen.signature == "invalid":
         about = marks([seen.event.envelope_as_told.digest])
         yield Breach("signature_invalid", "the envelope's signature does not hold", about=about)
-    if expires is not None and seen.now - expires > timedelta(seconds=leeway_seconds):
-        said = f"the envelope expired at {expires.isoformat()}"
+    leeway = timedelta(seconds=leeway_seconds)
+    if expires is not None and seen.now - expires > leeway:
+        said, sure = f"the envelope expired at {expires.isoformat()}", seen.surely_after(expires, leeway)
         if seen.clock_suspect:
             arrived = seen.now.isoformat(timespec="seconds")
-            said += f", and the call arrived at {arrived} (its own time is not believed)"
-        yield Breach("envelope_expired", said, about=marks([in_utc(expires).isoformat()]))
+            doubt = "" if sure else ", and nobody knows whether it was in time"
+            said += f", and the call arrived at {arrived} (its own time is not believed{doubt})"
+        yield Breach("envelope_expired", said, sure, marks([in_utc(expires).isoformat()]))
 
 
 def unsigned(seen: Observation) -> Iterator[Breach]:
@@ -69,7 +72,8 @@ def resources(constraints: Constraints, action: Touched) -> Iterator[Breach]:
     for all."""
     found: dict[str, Refused] = {}
     for each in refused(constraints, action):
-        found.setdefault(each.known_by, each)
+        if not each.bound or meets(constraints, each.bound, each.said) is False:
+            found.setdefault(each.known_by, each)
     if found:
         first, *others = found.values()
         detail = f"{shown(first.leaf.path)} is {shown(first.said)}{first.why}"
@@ -81,17 +85,19 @@ def resources(constraints: Constraints, action: Touched) -> Iterator[Breach]:
 
 
 class Refused(NamedTuple):
-    """A value that a constraint does not allow or that one denies, where it stands, and what it is known by in
-    any spelling."""
+    """A value that a constraint does not list or that one denies, where it stands, and what it is known by in any
+    spelling. `bound` is the name of the constraint that does not list it."""
 
     leaf: Leaf
     said: str
     known_by: str
     why: str
+    bound: str = ""
 
 
 def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
-    """The values that a constraint does not allow, then those that one denies."""
+    """The values that a constraint does not list, then those that one denies. Of numbers and moments that it does
+    not list some are less than it allows."""
     owners = _Owners(action)
     for name, allowed in constraints.allowed.items():
         kept = shown(", ".join(sorted(allowed)[:LISTED]) or "nothing", 120)
@@ -101,7 +107,7 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
                 name in _BELOW and owners.admitted(leaf, allowed, text(value))
             ):
                 said = text(value)
-                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why)
+                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why, name)
     for name, denied in constraints.denied.items():
         key = constraints.spelt[f"denied_{name}"]
         names, left = (name, *constraints.also(key)), JOINED
