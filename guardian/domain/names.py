@@ -1,6 +1,7 @@
 """Names as agents and people write them, in one spelling. Lexical and bounded."""
 
 import re
+import unicodedata
 from functools import lru_cache
 
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -28,11 +29,13 @@ def _canonical(name: str) -> str:
 
 
 def words(name: str) -> tuple[str, ...]:
-    """The words of a name or sentence, lower case, in order.
+    """The words of a name or sentence, lower case, in order, whether its accents are written apart or not.
 
     >>> words("crm.readAll"), words("Send the e-mail")
     (('crm', 'read', 'all'), ('send', 'the', 'e', 'mail'))
     """
+    if not name.isascii():
+        name = unicodedata.normalize("NFC", name[:_PURPOSE_CHARS])
     return _words_of_name(name) if len(name) <= NAME_CHARS else _words_of_purpose(name[:_PURPOSE_CHARS])
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from guardian.domain.envelope import Envelope
 from guardian.domain.signal import Observation
+from guardian.signals.delegation_widening import DelegationWidening
 from guardian.signals.envelopes.reissue import essence
 
 
@@ -51,3 +52,16 @@ def test_what_was_remembered_before_is_remembered_so(
         "parent": "ab659e22e8faec91eb87e93427ad9c9d",
         "rules": "32fbc0b5b02bd3840a590b1312db4717",
     }
+
+
+COMPOSED, APART = "Pr\u00fcfe die Gr\u00f6\u00dfe", "Pru\u0308fe die Gro\u0308\u00dfe"
+
+
+@pytest.mark.parametrize(("first", "then"), [(COMPOSED, APART), (APART, COMPOSED)])
+def test_a_purpose_whose_accents_are_written_apart_is_the_same(
+    observe: Callable[..., Observation], breaches: Callable[..., dict[str, bool]], first: str, then: str
+) -> None:
+    seen = observe(envelope__purpose=first), observe(envelope__purpose=then)
+    assert breaches(DelegationWidening(), *seen) == {}
+    other = observe(envelope__purpose="Prufe die Grosse")
+    assert breaches(DelegationWidening(), seen[0], other) == {"reissued_purpose": True}
