@@ -84,9 +84,9 @@ class Doubts:
         wanted = (name, *self.constraints.also(name))
         near = (*wanted, *(each.removesuffix("_id") for each in wanted))
         yield from values(self.action, *wanted)
-        yield from self.action.named(near)
-        yield from self.action.around(near)
-        yield from self.action.compounds(near)
+        held = chain(self.action.named(near), self.action.around(near), self.action.compounds(near))
+        yield from (leaf for leaf in held if any(map(_says, leaf.values)))
+        yield from self._addressed(wanted)
         yield from self._filters.strange(lambda _: False, wanted)
 
     def _owners(self) -> Iterator[str]:
@@ -185,16 +185,27 @@ class Doubts:
                 return
 
     def _compound(self, admitted: Callable[[str], bool], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-        """Values under longer names, `target_path` for `path`, that look like what the names bound and are not
-        admitted."""
+        """Values under longer names, `target_path` for `path`, that may be what the names bound and are not
+        admitted: words, not sentences; in a file's name, paths and references."""
         wanted, numbered = frozenset(names), any(name.endswith("_id") for name in names)
-        for leaf in (*self.action.compounds(wanted - _GENERAL), *self.action.named(_files(names))):
+        held = (
+            *((leaf, _WORD) for leaf in self.action.compounds(wanted - _GENERAL)),
+            *((leaf, _REFERENCE) for leaf in self.action.named(_files(names))),
+        )
+        for leaf, word in held:
             if leaf.answers(wanted) or not leaf.inside.isdisjoint(wanted) or leaf.inverted:
                 continue
-            for said in map(_stripped, leaf.scalars):
-                looks = ROOTED.match(said) or "/" in said or _REFERENCE.fullmatch(said)
+            for said in (_stripped(value) for value in leaf.scalars if not isinstance(value, bool)):
+                looks = ROOTED.match(said) or "/" in said or "@" in said or word.fullmatch(said)
                 if looks and (numbered or number(said) is None) and not admitted(said):
                     yield leaf.path, said
+        yield from ((path, said) for path, said in self._addressed(names) if not admitted(said))
+
+    def _addressed(self, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """Addresses in objects with such longer names, as in `toRecipients: [{"emailAddress": {…}}]`."""
+        for leaf in self.action.around_compounds(frozenset(names) - _GENERAL):
+            if leaf.inside.isdisjoint(names) and not leaf.inverted:
+                yield from ((leaf.path, said) for said in map(_stripped, leaf.scalars) if "@" in said)
 
     def _others(self, names: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:
         """Where a query asks for others than those that it names, and what it surely leaves out. An operator with

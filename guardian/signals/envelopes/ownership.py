@@ -44,9 +44,9 @@ def ownership(seen: Observation, action: Touched, known: frozenset[str]) -> Iter
 
     Nothing is checked where no tenant is told (such sessions are known by their place), and sessions are not
     checked where the session has no name that a call could know. A filter by tenant counts where it asks for one
-    of `known`. A session may name those that it delegated to. To name its parent, others of the same work or hands,
-    or one that has not acted yet (a child just made) proves nothing. What any system might call its sessions, and
-    none is called here, is another system's.
+    of `known`. A session may name those that it delegated to. To name its parent, others of the same work or
+    hands, or one that has not acted yet (a child just made) proves nothing. What any system might call its
+    sessions, and none is called here, is another system's.
     """
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:

@@ -120,16 +120,11 @@ class Touched:
     def compounds(self, names: Iterable[str]) -> Iterator[Leaf]:
         """The leaves with a longer name for one of the names, `target_path`, `path_name` or `path_2` for `path`;
         any other that begins so is rather its date, size or state."""
-        wanted = frozenset(names)
-        begin, end = tuple(f"{name}_" for name in wanted), tuple(f"_{name}" for name in wanted)
-        joined = [
-            known
-            for known in self._answering
-            if known.endswith(end)
-            or (known.endswith(_NAMING) and known.startswith(begin))
-            or (known[-1:] in _DIGITS and canonical(known.rstrip(_DIGITS)) in wanted)
-        ]
-        return self.named(known for known in joined if _LEFT_OUT.isdisjoint(known.split("_")))
+        return self.named(_longer(self._answering, names))
+
+    def around_compounds(self, names: Iterable[str]) -> Iterator[Leaf]:
+        """The leaves that lie in an object with such a longer name."""
+        return self.around(_longer(self._lying, names))
 
     def matching(self, fits: Callable[[str], bool]) -> Iterator[Leaf]:
         """The leaves that answer to a name of which this is so."""
@@ -155,6 +150,19 @@ class Touched:
     @cached_property
     def _lying(self) -> Mapping[str, Sequence[int]]:
         return _index(leaf.inside for leaf in self.leaves)
+
+
+def _longer(known: Iterable[str], names: Iterable[str]) -> list[str]:
+    wanted = frozenset(names)
+    begin, end = tuple(f"{name}_" for name in wanted), tuple(f"_{name}" for name in wanted)
+    joined = (
+        each
+        for each in known
+        if each.endswith(end)
+        or (each.endswith(_NAMING) and each.startswith(begin))
+        or (each[-1:] in _DIGITS and canonical(each.rstrip(_DIGITS)) in wanted)
+    )
+    return [each for each in joined if _LEFT_OUT.isdisjoint(each.split("_"))]
 
 
 def _index(named: Iterable[frozenset[str]]) -> Mapping[str, Sequence[int]]:

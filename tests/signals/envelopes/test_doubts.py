@@ -1,0 +1,75 @@
+"""What an action names that is not what its envelope's lists are about, or is that under a longer name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from guardian.domain.signal import Observation
+from guardian.signals.envelope_breach import EnvelopeBreach
+
+Observe = Callable[..., Observation]
+Breaches = Callable[..., dict[str, bool]]
+UNCHECKED = {"arguments_unchecked": False}
+
+MAIL = {"allowed_recipients": ["*@acme.example"]}
+EVE, ANN = "eve@evil.example", "ann@acme.example"
+
+
+def graph(address: str) -> dict[str, Any]:
+    """As Microsoft Graph takes a message."""
+    whom = {"emailAddress": {"address": address, "name": "Somebody"}}
+    return {"message": {"subject": "Hello", "toRecipients": [whom]}}
+
+
+@pytest.mark.parametrize(
+    ("constraints", "arguments", "value", "reason"),
+    [
+        *(
+            (MAIL, {name: [EVE]}, 0.1, f"arguments.{name} is {EVE}, which allowed_recipients may not allow")
+            for name in ("toRecipients", "to_recipients", "emailRecipients")
+        ),
+        *((MAIL, {name: [ANN]}, 0.0, "inside its envelope") for name in ("toRecipients", "emailRecipients")),
+        (
+            MAIL,
+            graph(EVE),
+            0.1,
+            f"arguments.message.toRecipients.emailAddress.address is {EVE}, "
+            "which allowed_recipients may not allow",
+        ),
+        (MAIL, graph(ANN), 0.0, "inside its envelope"),
+        (
+            MAIL,
+            {"toRecipients": [{"id": "7"}]},
+            0.0,
+            "nothing in the call answers to allowed_recipients, so that was not compared",
+        ),
+        *(
+            (
+                {constraint: ["acme"]},
+                {name: told},
+                0.1,
+                f"arguments.{name} is {told}, which {constraint} may not allow",
+            )
+            for constraint, name, told in (
+                ("repos", "target_repo", "evil"),
+                ("buckets", "destination_bucket", "evil-bucket"),
+                ("tables", "source_table", "hr.payroll"),
+                ("projects", "projectKey", "HR"),
+            )
+        ),
+        ({"projects": ["acme"]}, {"projectName": "All of it"}, 0.0, "inside its envelope"),
+        ({"projects": ["acme"]}, {"is_project": True, "no_project": "acme"}, 0.0, "inside its envelope"),
+    ],
+)
+def test_what_answers_to_a_list_under_a_longer_name_is_compared_with_it(
+    observe: Observe,
+    folded: Any,
+    constraints: dict[str, Any],
+    arguments: dict[str, Any],
+    value: float,
+    reason: str,
+) -> None:
+    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
+    _, (signal,) = folded(EnvelopeBreach(), [seen])
+    assert (signal.value, signal.reason) == (value, reason)
