@@ -104,16 +104,18 @@ class EnvelopeBreach(SignalFold):
         limits, doubts = Limits(constraints, seen, action), Doubts(constraints, seen, action)
         adding = Adding(limits, Totals.of(state), self.summed)
         with bounded() as comparisons:
+            refused = tuple(rules.refused(constraints, action))
             found = [
                 *rules.identity(seen, self.leeway_seconds),
                 *rules.tools(envelope, event.action.tool),
                 *ownership(seen, action, self.tenants),
-                *rules.resources(constraints, action),
+                *rules.resources(refused),
                 *rules.data_classes(constraints, event.data_classes, action),
                 *limits.per_call(self.summed),
                 *adding.breaches(),
             ]
-            unsure = chain(doubts.told(), rules.in_documents(seen, constraints, documents, self.tenants))
+            documented = rules.in_documents(seen, constraints, documents, self.tenants)
+            unsure = chain(doubts.told(), rules.spelt_otherwise(refused), documented)
             doubt = next(unsure, None)
         if action.cut or comparisons.spent:  # without constraints too they may name another tenant or session
             name = "arguments_cut" if constraints.spelt else "arguments_unchecked"

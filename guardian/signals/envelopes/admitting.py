@@ -1,7 +1,8 @@
 """Whether an envelope's list of allowed values admits one that an agent wrote. Pure and bounded.
 
-Another spelling of an allowed value is admitted. A value that only looks covered by a wildcard is not: a path that
-climbs out of it, another host before it, several values of which only one is covered.
+What is certainly another spelling of an allowed value is admitted; what only may be one is told apart from what
+lies outside. A value that only looks covered by a wildcard is not admitted: a path that climbs out of it, another
+host before it, several values of which only one is covered.
 """
 
 import re
@@ -10,22 +11,22 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from guardian.domain.wildcards import covers
-from guardian.signals.envelopes.comparing import spend
+from guardian.signals.envelopes.comparing import spend, spent
+from guardian.signals.envelopes.spelling import HOSTS, REPOSITORIES, certain, possible
 from guardian.signals.words.constraints import text
 from guardian.signals.words.identifiers import ADDRESS, as_uuid, folded
 from guardian.signals.words.listing import AROUND, ELSEWHERE, SEVERAL, listed
 from guardian.signals.words.paths import URL, decoded, ends
-from guardian.signals.words.wording import canonical, word_set
+from guardian.signals.words.wording import canonical
 
 _NUMBERED = re.compile(r"(?=\D*\d)\S+")
 _NAMES = re.compile(r"[#\w:.-]*(?:\*[\w:-]*)+")
 _BARE_WORD = re.compile(r"[#*\w:-]+")
 _WORD = re.compile(r"[#*\w:.-]+")
 _IDENTIFIERS = frozenset({"id"})
-_REPOSITORIES = frozenset({"repo", "repository"})
 _PROJECTS = frozenset({"project"})
-_HOSTS = word_set("domain fqdn host hostname origin server site subdomain website")
-"""Last words of names whose values hold no comma; only a project's may hold spaces."""
+"""Last words of names whose values hold no comma, as those of hosts and repositories; only a project's may hold
+spaces."""
 _PATH = re.compile(r"[\w.@-]+(?:/[\w.@*-]+)+")
 _PAIR = re.compile(r"[\w.@-]+/[\w.@*-]+")
 _HOST_ENTRY = re.compile(r"(?=[^*]*\*)[\w*-]+(?:\.[\w*-]+)+")
@@ -70,9 +71,20 @@ def admits(allowed: frozenset[str], value: object, name: str = "") -> bool:
     said = text(value)
     if said in allowed:
         return True
-    said = said.strip()
-    admitted = _admits_all(allowed, said) or ("<" in said and _admits_mailboxes(allowed, said))
-    return admitted and not _names_others(allowed, said, name.rpartition("_")[2])
+    return any(_admits_read(*read, name) for read in _readings(allowed, said.strip(), name))
+
+
+def may_admit(allowed: frozenset[str], value: object, name: str) -> bool:
+    """Whether a value that is not admitted may yet be another spelling of one that is. What is not compared any
+    more is none.
+
+    >>> mine = frozenset({"acme/shop"})
+    >>> [may_admit(mine, said, "repo") for said in ("Acme/Shop", "https://evil.example/acme/shop")]
+    [True, False]
+    """
+    said = text(value).strip()
+    read = (each for each in possible(allowed, said, name) if each != (allowed, said))
+    return any(_admits_read(*each, name) for each in read) and not spent()
 
 
 def unsure(allowed: frozenset[str], value: object, name: str) -> bool:
@@ -81,7 +93,25 @@ def unsure(allowed: frozenset[str], value: object, name: str) -> bool:
     >>> [unsure(frozenset({"docs/*"}), said, "path") for said in ("docs/a,globex/b", "docs/my report/b.txt")]
     [True, False]
     """
-    said, last = text(value).strip(), name.rpartition("_")[2]
+    said = text(value).strip()
+    if said in allowed or not _PARTED.search(said):
+        return False
+    read = next((each for each in _readings(allowed, said, name) if _admits_read(*each, name)), None)
+    return read is not None and _lists_more(*read, name.rpartition("_")[2])
+
+
+def _readings(allowed: frozenset[str], said: str, name: str) -> Iterator[tuple[frozenset[str], str]]:
+    """Both as they stand, and then in each spelling that certainly means the same."""
+    yield allowed, said
+    yield from certain(allowed, said, name)
+
+
+def _admits_read(allowed: frozenset[str], said: str, name: str) -> bool:
+    admitted = _admits_all(allowed, said) or ("<" in said and _admits_mailboxes(allowed, said))
+    return admitted and not _names_others(allowed, said, name.rpartition("_")[2])
+
+
+def _lists_more(allowed: frozenset[str], said: str, last: str) -> bool:
     if said in allowed or not _PARTED.search(said):
         return False
     if any(_strange(allowed, said)) or (last in _PROJECTS and _lists_others(allowed, SEVERAL.split(said))):
@@ -117,12 +147,12 @@ def _each(said: str) -> list[str]:
 def _names_others(allowed: frozenset[str], said: str, last: str) -> bool:
     """Whether a text certainly names others too, by the last word of its name: another repository, project or
     identifier beside one that is covered, or anything else than hosts that are, their paths and ports."""
-    if last in _HOSTS:
+    if last in HOSTS:
         first, *others = _each(said) or [said]
         hosts = [first, *(one for one in others if not _PORT.fullmatch(one))]
         return not all(_is_host(allowed, one) for one in hosts) and not _admits_all(_without_hosts(allowed), said)
-    if last in _REPOSITORIES | _PROJECTS:
-        return _lists_others(allowed, SEVERAL.split(said) if last in _REPOSITORIES else listed(said))
+    if last in REPOSITORIES | _PROJECTS:
+        return _lists_others(allowed, SEVERAL.split(said) if last in REPOSITORIES else listed(said))
     return last in _IDENTIFIERS and any(
         _MARK.search(one) and not _MEASURE.fullmatch(one) for one in _strange(allowed, said)
     )

@@ -47,3 +47,9 @@ def spend(wildcards: int, *said: str) -> bool:
         return True
     allowance.left -= wildcards * (sum(1 + len(each) // _CHARS for each in said) or 1)
     return not wildcards or allowance.left >= 0
+
+
+def spent() -> bool:
+    """Whether something was not compared."""
+    allowance = _allowance.get()
+    return allowance is not None and allowance.spent

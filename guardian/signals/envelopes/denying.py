@@ -15,7 +15,7 @@ from guardian.signals.envelopes.comparing import spend
 from guardian.signals.words.constraints import text
 from guardian.signals.words.identifiers import folded
 from guardian.signals.words.listing import AROUND, ELSEWHERE, SEVERAL, listed
-from guardian.signals.words.paths import LONGEST, URL, decoded, every_end, resolved, shrinks
+from guardian.signals.words.paths import FILE, LONGEST, URL, decoded, every_end, resolved, shrinks
 from guardian.signals.words.wording import canonical
 
 _AROUND = AROUND + "`<>()"
@@ -24,7 +24,6 @@ _MARK = re.compile(r"[\d@]")
 _NO_ADDRESS = re.compile(r"[^\w.+@-]+")
 _FULL_STOP = re.compile(r"(?<=\w)\.(?=[/:?#]|\Z)")
 """It changes neither a domain's meaning nor, on some systems, a file's."""
-_FILE = re.compile(r"file:(?://(?:localhost)?)?(?=/)")
 _JOINT = re.compile(r"[^\w*]+")
 _PORT = re.compile(r":\d*\Z")
 _ABSOLUTE = re.compile(r"(?:~?/|[a-z]:/).*[^/]", re.DOTALL)
@@ -133,7 +132,7 @@ def _is_dash(character: str) -> bool:
 
 
 def _one_spelling(said: str) -> str:
-    return _FULL_STOP.sub("", _FILE.sub("", spelt(said).lower(), count=1))
+    return _FULL_STOP.sub("", FILE.sub("", spelt(said).lower(), count=1))
 
 
 def _ends(said: str, based: bool) -> frozenset[str]:

@@ -85,7 +85,7 @@ class Doubts:
         near = (*wanted, *(each.removesuffix("_id") for each in wanted))
         yield from values(self.action, *wanted)
         held = chain(self.action.named(near), self.action.around(near), self.action.compounds(near))
-        yield from (leaf for leaf in held if any(map(_says, leaf.values)))
+        yield from (leaf for leaf in held if any(map(says, leaf.values)))
         yield from self._addressed(wanted)
         yield from self._filters.strange(lambda _: False, wanted)
 
@@ -123,7 +123,7 @@ class Doubts:
             admitted = partial(admits, allowed, name=name)
             for leaf in self.action.named(wanted):
                 for said in map(text, leaf.scalars):
-                    if unsure(allowed, said, name) and admitted(said):
+                    if unsure(allowed, said, name):
                         yield f"{shown(leaf.path)} is {shown(said)}, more than {self._spelt(name)} may allow"
             for leaf, value in values(self.action, *wanted) if name in self.constraints.allowed else ():
                 if meets(self.constraints, name, said := text(value)) is None and not admitted(said):

@@ -16,7 +16,7 @@ from guardian.domain.purposes import open_ended
 from guardian.domain.signal import broken_by, marks
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers
-from guardian.signals.envelopes.admitting import admits, admits_class, spelt
+from guardian.signals.envelopes.admitting import admits, admits_class, may_admit, spelt
 from guardian.signals.envelopes.comparing import spend
 from guardian.signals.envelopes.denying import freed, freed_classes
 from guardian.signals.envelopes.ordering import within
@@ -276,9 +276,10 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[Excess]:
         wider = [value for value in sorted(mine - theirs) if not admits(theirs, value, name)]
         fits = within(granted.spelt[name], mine, theirs) if wider else True
         if not (fits or _stricter(granted.spelt[name], mine, theirs)):
-            about = marks(f"{name} {spelt(value.strip())}" for value in wider)
-            sure = fits is False and (sure or len(mine) != 1)
-            yield Excess(kind, f"{key} also allows {_some(wider)}", about, sure)
+            certain = [value for value in wider if not may_admit(theirs, value, name)]
+            about = marks(f"{name} {spelt(value.strip())}" for value in certain or wider)
+            sure = bool(certain) and fits is False and (sure or len(mine) != 1)
+            yield Excess(kind, f"{key} also allows {_some(certain or wider)}", about, sure)
     yield from _data_classes(held.data_classes, granted.data_classes)
     yield from _freed(held, granted)
     for prefix, own, bounds in (("max_", held.maxima, granted.maxima), ("min_", held.minima, granted.minima)):

@@ -1,7 +1,7 @@
 """The rules of an envelope that need no memory, one function each. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
 from itertools import chain
@@ -12,7 +12,7 @@ from guardian.domain.fields import in_utc
 from guardian.domain.signal import Breach, Observation, marks
 from guardian.domain.text import some
 from guardian.domain.wildcards import allows
-from guardian.signals.envelopes.admitting import admits, admits_class, spelt
+from guardian.signals.envelopes.admitting import admits, admits_class, may_admit, spelt
 from guardian.signals.envelopes.denying import touches, touches_class
 from guardian.signals.envelopes.ordering import meets
 from guardian.signals.envelopes.ownership import ownership
@@ -67,12 +67,25 @@ def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
         yield Breach("tool_not_allowed", detail, about=marks([tool]))
 
 
-def resources(constraints: Constraints, action: Touched) -> Iterator[Breach]:
+class Refused(NamedTuple):
+    """A value that a constraint does not allow or that one denies, where it stands, and what it is known by in
+    any spelling. It is not `sure` where it may be another spelling of one that is allowed, nor `beyond` where it is,
+    or may be, a lesser number or an earlier or later moment than the one that is."""
+
+    leaf: Leaf
+    said: str
+    known_by: str
+    why: str
+    sure: bool = True
+    beyond: bool = True
+
+
+def resources(told: Iterable[Refused]) -> Iterator[Breach]:
     """Each value that a constraint bounds must be one that it allows and none that it denies. One breach speaks
     for all."""
     found: dict[str, Refused] = {}
-    for each in refused(constraints, action):
-        if not each.bound or meets(constraints, each.bound, each.said) is False:
+    for each in told:
+        if each.sure and each.beyond:
             found.setdefault(each.known_by, each)
     if found:
         first, *others = found.values()
@@ -84,15 +97,12 @@ def resources(constraints: Constraints, action: Touched) -> Iterator[Breach]:
         )
 
 
-class Refused(NamedTuple):
-    """A value that a constraint does not list or that one denies, where it stands, and what it is known by in any
-    spelling. `bound` is the name of the constraint that does not list it."""
-
-    leaf: Leaf
-    said: str
-    known_by: str
-    why: str
-    bound: str = ""
+def spelt_otherwise(told: Iterable[Refused]) -> Iterator[str]:
+    """What may be allowed, spelt as nobody can compare for certain, one sentence for each."""
+    for each in told:
+        if not each.sure:
+            path, said = shown(each.leaf.path), shown(each.said)
+            yield f"{path} is {said}, which may be allowed in another spelling{each.why}"
 
 
 def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
@@ -103,11 +113,13 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
         kept = shown(", ".join(sorted(allowed)[:LISTED]) or "nothing", 120)
         why = f"; {shown(constraints.spelt[name], 60)} allows {kept}"
         for leaf, value in values(action, name, *constraints.also(name)):
-            if not admits(allowed, value, name) and not (
-                name in _BELOW and owners.admitted(leaf, allowed, text(value))
-            ):
-                said = text(value)
-                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why, name)
+            said = text(value)
+            whole = owners.whole(leaf, said) if name in _BELOW else None
+            pairs = frozenset(entry for entry in allowed if whole and entry.count("/") == 1)
+            if not admits(allowed, value, name) and not (whole and admits(pairs, whole)):
+                may = may_admit(allowed, said, name) or (whole and may_admit(pairs, whole, name))
+                beyond = meets(constraints, name, said) is False
+                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why, not may, beyond)
     for name, denied in constraints.denied.items():
         key = constraints.spelt[f"denied_{name}"]
         names, left = (name, *constraints.also(key)), JOINED
@@ -118,7 +130,8 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
             left -= sum(1 + len(folder) // OPENED for folder in folders) if left >= 0 else 0
             if left < 0 or not _leads_elsewhere(denied, said, folders):
                 why = f", one of {shown(key, 60)}"
-                yield Refused(leaf, said, f"denied_{name} {spelt(said.strip()).casefold()}", why)
+                known_by = f"denied_{name} {spelt(said.strip()).casefold()}"
+                yield Refused(leaf, said, known_by, why)
 
 
 def _leads_elsewhere(denied: frozenset[str], said: str, folders: frozenset[str]) -> bool:
@@ -135,13 +148,12 @@ class _Owners:
     def __init__(self, action: Touched) -> None:
         self._action = action
 
-    def admitted(self, leaf: Leaf, allowed: frozenset[str], said: str) -> bool:
-        """Whether owner and value together are admitted. In a list of such objects all must have one owner: which
-        value belongs to which is not known."""
-        pairs = frozenset(entry for entry in allowed if entry.count("/") == 1)
+    def whole(self, leaf: Leaf, said: str) -> str | None:
+        """Owner and value together. In a list of such objects all must have one owner: which value belongs to
+        which is not known."""
         named = self._beside.get(leaf.path.rpartition(".")[0], set())
-        parts = [said, *named]
-        return len(named) == 1 and all(map(_PART.fullmatch, parts)) and admits(pairs, "/".join(reversed(parts)))
+        parts = [*named, said]
+        return "/".join(parts) if len(named) == 1 and all(map(_PART.fullmatch, parts)) else None
 
     @cached_property
     def _beside(self) -> Mapping[str, set[str]]:
@@ -179,7 +191,7 @@ def in_documents(
     """What texts that may be documents name, and a call could not, one sentence for each."""
     rules = (
         ownership(seen, documents, known),
-        resources(constraints, documents),
+        resources(refused(constraints, documents)),
         data_classes(constraints, frozenset(), documents),
     )
     if documents.leaves:  # as in few calls

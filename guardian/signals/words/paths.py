@@ -5,6 +5,8 @@ from urllib.parse import unquote
 
 URL = re.compile(r"([^/?#\\]*)://([^/?#\\]*)(.*)", re.DOTALL)
 """Its scheme, where it leads, and the rest; some readers take a backslash for a slash."""
+FILE = re.compile(r"file:(?://(?:localhost)?)?(?=/)", re.ASCII | re.IGNORECASE)
+"""What stands before a path that is written as a URL."""
 _ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*|[A-Za-z]:(?=/))?/?")
 _DECODINGS = 8
 ROOTED = re.compile(r"[/\\~]|[A-Za-z][A-Za-z0-9+.-]*:")
