@@ -69,8 +69,8 @@ def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
 
 class Refused(NamedTuple):
     """A value that a constraint does not allow or that one denies, where it stands, and what it is known by in
-    any spelling. It is not `sure` where it may be another spelling of one that is allowed, nor `beyond` where it is,
-    or may be, a lesser number or an earlier or later moment than the one that is."""
+    any spelling. It is not `sure` where it may be another spelling of one that is allowed, or stands for what a
+    query does not ask for; nor is it `beyond` where it is, or may be, a lesser number or a moment within."""
 
     leaf: Leaf
     said: str
@@ -100,7 +100,7 @@ def resources(told: Iterable[Refused]) -> Iterator[Breach]:
 def spelt_otherwise(told: Iterable[Refused]) -> Iterator[str]:
     """What may be allowed, spelt as nobody can compare for certain, one sentence for each."""
     for each in told:
-        if not each.sure:
+        if not (each.sure or each.leaf.inverted):
             path, said = shown(each.leaf.path), shown(each.said)
             yield f"{path} is {said}, which may be allowed in another spelling{each.why}"
 
@@ -119,7 +119,9 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
             if not admits(allowed, value, name) and not (whole and admits(pairs, whole)):
                 may = may_admit(allowed, said, name) or (whole and may_admit(pairs, whole, name))
                 beyond = meets(constraints, name, said) is False
-                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why, not may, beyond)
+                yield Refused(
+                    leaf, said, f"{name} {spelt(said.strip())}", why, not (may or leaf.inverted), beyond
+                )
     for name, denied in constraints.denied.items():
         key = constraints.spelt[f"denied_{name}"]
         names, left = (name, *constraints.also(key)), JOINED
@@ -131,7 +133,7 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
             if left < 0 or not _leads_elsewhere(denied, said, folders):
                 why = f", one of {shown(key, 60)}"
                 known_by = f"denied_{name} {spelt(said.strip()).casefold()}"
-                yield Refused(leaf, said, known_by, why)
+                yield Refused(leaf, said, known_by, why, not leaf.inverted)
 
 
 def _leads_elsewhere(denied: frozenset[str], said: str, folders: frozenset[str]) -> bool:
@@ -172,7 +174,7 @@ def data_classes(constraints: Constraints, told: frozenset[str], action: Touched
     if allowed is None and not denied:
         return
     also = (*constraints.also(DATA_CLASS), *constraints.also(constraints.spelt.get(f"denied_{DATA_CLASS}", "")))
-    named = {text(value) for _, value in values(action, DATA_CLASS, *also)} | told
+    named = {text(value) for leaf, value in values(action, DATA_CLASS, *also) if not leaf.inverted} | told
     outside = {
         name: canonical(name) or name
         for name in sorted(named)

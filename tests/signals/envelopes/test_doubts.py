@@ -12,6 +12,40 @@ Observe = Callable[..., Observation]
 Breaches = Callable[..., dict[str, bool]]
 UNCHECKED = {"arguments_unchecked": False}
 
+LEFT_OUT = [
+    {"contract_id": "c_1", "exclude": {"contract_ids": ["c_8", "c_9"]}},
+    {"contract_id": "c_1", "not": {"contract_id": "c_9"}},
+    {"contract_id": "c_1", "must_not": [{"contract_id": "c_9"}]},
+]
+
+
+@pytest.mark.parametrize("arguments", LEFT_OUT)
+def test_what_a_query_leaves_out_is_not_touched(
+    observe: Observe, breaches: Breaches, arguments: dict[str, Any]
+) -> None:
+    for constraints in ({"contract_ids": ["c_1"]}, {"contract_ids": ["c_1"], "denied_contract_ids": ["c_9"]}):
+        seen = observe(
+            envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None
+        )
+        assert breaches(EnvelopeBreach(), seen) == UNCHECKED
+
+
+@pytest.mark.parametrize(
+    ("constraints", "found"),
+    [
+        ({"denied_paths": ["/etc"]}, {}),
+        ({"denied_paths": ["/etc", "/srv/keys"]}, UNCHECKED),
+        ({"data_classes": ["renewal_terms"]}, UNCHECKED),
+    ],
+)
+def test_what_is_denied_may_be_left_out(
+    observe: Observe, breaches: Breaches, constraints: dict[str, Any], found: dict[str, bool]
+) -> None:
+    arguments = {"path": "/srv", "exclude": {"paths": ["/etc"], "data_classes": ["payroll"]}}
+    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
+    assert breaches(EnvelopeBreach(), seen) == found
+
+
 MAIL = {"allowed_recipients": ["*@acme.example"]}
 EVE, ANN = "eve@evil.example", "ann@acme.example"
 
