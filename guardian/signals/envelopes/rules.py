@@ -29,6 +29,8 @@ _ABOVE = frozenset(
 )
 """Names of arguments that say whose something is; where two of them differ nobody knows which one counts."""
 _BELOW = frozenset({"repo", "repository", "project"})
+_LIKENED = 256
+"""So many values of a call are read in other spellings; more than that outside are no slips of spelling."""
 _PART = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 
@@ -106,9 +108,9 @@ def spelt_otherwise(told: Iterable[Refused]) -> Iterator[str]:
 
 
 def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
-    """The values that a constraint does not list, then those that one denies. Of numbers and moments that it does
+    """The values that a constraint does not allow, then those that one denies. Of numbers and moments that it does
     not list some are less than it allows."""
-    owners = _Owners(action)
+    owners, left = _Owners(action), _LIKENED
     for name, allowed in constraints.allowed.items():
         kept = shown(", ".join(sorted(allowed)[:LISTED]) or "nothing", 120)
         why = f"; {shown(constraints.spelt[name], 60)} allows {kept}"
@@ -117,20 +119,19 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
             whole = owners.whole(leaf, said) if name in _BELOW else None
             pairs = frozenset(entry for entry in allowed if whole and entry.count("/") == 1)
             if not admits(allowed, value, name) and not (whole and admits(pairs, whole)):
-                may = may_admit(allowed, said, name) or (whole and may_admit(pairs, whole, name))
+                left -= 1
+                may = left >= 0 and (may_admit(allowed, said, name) or (whole and may_admit(pairs, whole, name)))
                 beyond = meets(constraints, name, said) is False
-                yield Refused(
-                    leaf, said, f"{name} {spelt(said.strip())}", why, not (may or leaf.inverted), beyond
-                )
+                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why, not (may or leaf.inverted), beyond)
     for name, denied in constraints.denied.items():
         key = constraints.spelt[f"denied_{name}"]
-        names, left = (name, *constraints.also(key)), JOINED
+        names, joined = (name, *constraints.also(key)), JOINED
         for leaf, value in values(action, *names) if name != DATA_CLASS else ():
             if not touches(denied, value):
                 continue
             said, folders = text(value), action.folders.get(leaf.path.rpartition(".")[0], frozenset())
-            left -= sum(1 + len(folder) // OPENED for folder in folders) if left >= 0 else 0
-            if left < 0 or not _leads_elsewhere(denied, said, folders):
+            joined -= sum(1 + len(folder) // OPENED for folder in folders) if joined >= 0 else 0
+            if joined < 0 or not _leads_elsewhere(denied, said, folders):
                 why = f", one of {shown(key, 60)}"
                 known_by = f"denied_{name} {spelt(said.strip()).casefold()}"
                 yield Refused(leaf, said, known_by, why, not leaf.inverted)

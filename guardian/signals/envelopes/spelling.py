@@ -36,6 +36,8 @@ _UNCERTAIN = re.compile(r"\A//|[\\;]|://|\*/\Z")
 """In a path: another machine's, another system's sign, and what a wildcard's last slash may mean."""
 _ENCODED = re.compile(r"[%?#]")
 _DRIVE = re.compile(r"[A-Za-z]:/")
+_NAMED = re.compile(r"[\w.-]")
+"""How a path begins that begins with a name: an encoded slash is one for who decodes it."""
 _GLOB = re.compile(r"(?:^|(?<=/))\*\*/")
 _GLOBS, _STEPS = 3, 32
 """Of more nobody writes a path."""
@@ -81,7 +83,7 @@ def certain(allowed: frozenset[str], said: str, name: str) -> Iterator[_Reading]
         told = _same_all(allowed, name)
         if told != allowed or one != said:
             yield told, one
-        relative = _last(name) in _PATHS and not (ROOTED.match(one) or one.startswith("*"))
+        relative = _last(name) in _PATHS and _NAMED.match(one) and not ROOTED.match(one)
         if relative and (here := _here(told)):
             yield here, f"./{one}"
 
