@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from guardian.domain import statements
 from guardian.domain.signal import Breach, Observation, broken_by
 from guardian.signals.envelopes.acts import Act, act_of
-from guardian.signals.words.constraints import Constraints, Number, at_least, at_most, number
+from guardian.signals.words.constraints import Constraints, Number, at_least, at_most, number, text
 from guardian.signals.words.leaves import Leaf, Touched
 from guardian.signals.words.wording import canonical, shown, singular, word_set, words
 
@@ -28,6 +29,9 @@ _MEASURES = frozenset(
 _MONEY = frozenset({"amount", "cost", "fee", "price"})
 _SOUGHT = frozenset({"amount", "price"})
 """By these one looks for things; a `cost` or a `fee` may be that of the look-up itself."""
+_METHOD = word_set("method http_method request_method verb http_verb")
+_CHANGING_METHODS = word_set("delete patch post put")
+_STATEMENTS = frozenset(map(canonical, statements.NAMES))
 _QUERYING = word_set("query select sql")
 _WRITING = word_set(
     "add append create delete drop edit import insert merge modify put remove replace update upsert write"
@@ -90,7 +94,7 @@ class Limits:
 
     def applies(self, name: str) -> bool:
         """Whether a limit may bound this call: who only looks for an amount asks for none."""
-        return _SOUGHT.isdisjoint(name.split("_")) or not self._reads
+        return _SOUGHT.isdisjoint(name.split("_")) or not self._pays_nothing
 
     def added_up(self, summed: tuple[str, ...]) -> list[str]:
         """The bare names of the limits that also bound the session's total."""
@@ -139,13 +143,24 @@ class Limits:
             return Moved.of(came)
         if name == _ROW and came is not None and (rows := self._rows(came=came)) is not None:
             return Moved.of(rows)
-        if self._reads and is_money(name):
+        if is_money(name) and self._pays_nothing:
             return Moved(0, 0)  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return Moved(self._together(name), self._together(name, most=True))
 
     @property
     def _reads(self) -> bool:
         return act_of(self.seen.event.action.tool) is Act.LOOKS_UP
+
+    @property
+    def _pays_nothing(self) -> bool:
+        """Whether it only looks up, and its arguments do not say that it does more: `http.fetch` may post."""
+        return self._reads and not (
+            any(said.strip().casefold() in _CHANGING_METHODS for said in self._said(_METHOD))
+            or any(statements.changes(said, surely=False) for said in self._said(_STATEMENTS))
+        )
+
+    def _said(self, names: frozenset[str]) -> Iterator[str]:
+        return (text(value) for leaf in self.action.named(names) for value in leaf.scalars)
 
     def _rows(self, *, came: Number) -> Number | None:
         """How many rows a call moved; None where its quantities tell that themselves. A look-up moved the rows
