@@ -38,7 +38,7 @@ _KEYS = word_set(
 """Canonical names of arguments by which a call says that it is the same as one before."""
 _ATTEMPT = word_set("attempt attempt_number retry retry_count retry_number timestamp")
 """Canonical names of what differs where a call is tried again."""
-_OPEN = word_set("deadline time timed timedout timeout unavailable unclear unknown")
+_OPEN = word_set("deadline timed timedout timeout unavailable unclear unknown")
 _OPEN_CODES = frozenset(map(str, [408, *range(500, 600)]))
 """Statuses of results that leave open what became of the call."""
 _FLOWING = word_set(
@@ -234,4 +234,5 @@ def _left_open(event: DecisionEvent) -> bool:
     result = event.result
     if result is None or result.records:
         return False
-    return result.status.strip() in _OPEN_CODES or not _OPEN.isdisjoint(words(result.status))
+    told = words(result.status)
+    return result.status.strip() in _OPEN_CODES or not _OPEN.isdisjoint(told) or {"time", "out"} <= {*told}
