@@ -80,6 +80,8 @@ def create_app(
         docs_url=None,  # the documentation pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        # what is asked and who is refused leave this process only as guardian's own logs and metrics say
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.deps = deps
     app.state.bell = bell

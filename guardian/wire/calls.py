@@ -17,6 +17,7 @@ _TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 _TOTAL_S = 30.0  # a long page may take longer than the silence before it
 _MOST_BYTES = 256 * 2**20  # a whole revocation list
 _DONE = (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED, httpx.codes.NO_CONTENT)
+_UNANSWERED = (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
 PROBLEM = "urn:guardian:problem:"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
@@ -118,6 +119,11 @@ class ControlCalls:
                 f"the request to {self._http.base_url} is not sound HTTP and was not sent"
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if method != "GET" and isinstance(error, _UNANSWERED):
+                raise ControlError(
+                    f"control at {self._http.base_url} took the request and did not answer ({type(error).__name__}): "
+                    "it may be done, or still be; look before you ask again"
+                ) from error
             raise ControlError(
                 f"control at {self._http.base_url} cannot be reached ({type(error).__name__}: {error}); "
                 f"{tls_way_out(error) or 'is `guardian serve` running there?'}"

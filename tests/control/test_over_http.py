@@ -118,6 +118,25 @@ def test_a_server_that_is_away_is_status_zero(stage):
         assert client.ready() is False
 
 
+@pytest.mark.parametrize("error", [httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError])
+def test_an_act_that_control_took_and_did_not_answer_may_be_done(error):
+    def silent(request):
+        raise error("no answer", request=request)
+
+    with ControlClient("http://c", lambda: "x", transport=httpx.MockTransport(silent)) as client:
+        with pytest.raises(ControlError, match="may be done") as act:
+            client.revoke("acme", "s1", reason="known")
+        with pytest.raises(ControlError, match="cannot be reached") as look:
+            client.whoami()
+    assert act.value.status == look.value.status == 0
+
+
+def test_the_frameworks_own_telemetry_tells_nobody_what_is_asked(stage):
+    """Of an OpenTelemetry provider in this process it would make use unasked, with queries and stack traces."""
+    told = vars(create_app(stage.deps)).get("_telemetry", {})
+    assert not any(told.get(kind) for kind in ("tracing", "metrics", "logs", "auto_configure"))
+
+
 def test_an_answer_that_is_not_controls_is_said_to_be_so():
     def proxy(request):
         return httpx.Response(502, text="<html>bad gateway</html>")
