@@ -39,12 +39,13 @@ def asked(approval: ApprovalView) -> str:
 
 
 def in_full(approval: ApprovalView) -> list[Block]:
-    """Every particular, whole: whoever decides is shown all that is known of what would be done."""
-    shown = []
+    """Every particular, whole: whoever may approve is shown all that is known of what would be done. Of what nobody
+    can approve their beginnings, so that a form which opens is left to deny it."""
+    shown, why = [], kept_from_approval(approval)
     for name, told in approval.particulars.items():
         first, *more = codes(told, _SPAN)
-        shown += [section(f"{prose(name, 60)} {first}"), *map(section, more)]
-    if why := kept_from_approval(approval):
+        shown += [section(f"{prose(name, 60)} {first}"), *map(section, () if why else more)]
+    if why:
         shown.append(section(f"Nobody can approve it: {why}"))
     return shown
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from guardian.alerting.delivered import message_id
 from guardian.alerting.port import Alert, RetryLater
-from guardian.domain.finding import Finding
+from guardian.domain.finding import Finding, Kind
 from guardian.errors import AlertError
 from guardian.telemetry import logger
 from guardian.wire.findings import AlertOutcome
@@ -80,7 +80,7 @@ def bare(alert: Alert) -> Alert:
     return Alert(
         finding=finding,
         outcome=outcome,
-        link=alert.link if named else None,
+        link=alert.link if named and full.kind is not Kind.CONTROL else None,
         case=alert.case,
         attempt=alert.attempt,
         nameless=not named,

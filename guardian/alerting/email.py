@@ -42,7 +42,7 @@ _DISMISS = "guardian dismiss FINDING --reason '…': guardian was wrong\n"
 _DECIDE = """
 What you can do
 guardian approvals: shows all of what is asked
-guardian approve ID --reason '…': it is done at once
+guardian approve ID --reason '…': it is done at once, unless not all of it can be shown
 guardian deny ID --reason '…': it is not done
 """
 _OURS = re.compile(r"[a-z0-9_]{1,64}")

@@ -121,8 +121,8 @@ class ControlCalls:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if method != "GET" and isinstance(error, _UNANSWERED):
                 raise ControlError(
-                    f"control at {self._http.base_url} took the request and did not answer ({type(error).__name__}): "
-                    "it may be done, or still be; look before you ask again"
+                    f"control at {self._http.base_url} took the request and did not answer "
+                    f"({type(error).__name__}): it may be done, or still be; look before you ask again"
                 ) from error
             raise ControlError(
                 f"control at {self._http.base_url} cannot be reached ({type(error).__name__}: {error}); "

@@ -229,6 +229,12 @@ def test_a_name_of_a_session_that_filters_may_stop_is_left_out_with_its_link(eve
     assert (shown.finding.session_id, shown.link) == ("sess_1", everywhere().link)
 
 
+def test_of_news_the_link_is_left_out_as_it_names_the_session_that_they_are_about(everywhere) -> None:
+    news = everywhere(kind=Kind.CONTROL, session_id="guardian", act=None)
+    assert news.link is not None
+    assert bare(news).link is None
+
+
 @pytest.mark.parametrize("session", ["window:agent_1|user_1", "rm -rf / <script>", "a.b", "k" * 129])
 def test_where_the_name_is_left_out_nothing_stands_for_it_that_could_be_asked_for_or_revoked(
     webhook, receiver, collector, email, mailbox, everywhere, session

@@ -188,6 +188,8 @@ class Desk:
             return "done", _acted(done)
         finding = view.shown.finding
         wanted = [waiting for waiting in view.approvals if waiting.id == click.approval]
+        if click.approval and not wanted:
+            return self._stale(click)
         lines = [f"{typed(case.session_id, 120)} in {typed(case.tenant_id, 120)}", *map(_request, wanted)]
         lines += under(view)
         if verb == "verdict" and (others := view.others_unjudged):
