@@ -39,8 +39,8 @@ def asked(approval: ApprovalView) -> str:
 
 
 def in_full(approval: ApprovalView) -> list[Block]:
-    """Every particular, whole: whoever may approve is shown all that is known of what would be done. Of what nobody
-    can approve their beginnings, so that a form which opens is left to deny it."""
+    """Every particular, whole: whoever may approve is shown all that is known of what would be done. Of what
+    nobody can approve the beginnings, so that a form which opens is left to deny it."""
     shown, why = [], kept_from_approval(approval)
     for name, told in approval.particulars.items():
         first, *more = codes(told, _SPAN)

@@ -57,11 +57,15 @@ _ACTING = word_set("actor agent author by caller creator")
 """An id under a name with one of these is who acts."""
 _PAYING = word_set("debtor from ordering payer sender source")
 """An IBAN under a name with one of these is whose money it is."""
+_PAID = word_set("beneficiary creditor destination payee receiver recipient target to")
+"""One under these is whose it will be, wherever it stands."""
 _COLLECTING = word_set("charge collect debit from")
 """A purpose with one of these may name whom money is taken from."""
 _PULLED = "issue"
 """By its issue's number a pull request is commented, labelled and assigned."""
 _OPENING = word_set("create make new open submit")
+_NO_PULL = word_set("close convert delete lock move remove transfer unassign")
+"""What is done to issues, or to pull requests under their own name."""
 _PULLS = 16
 """So many pull requests that a session opened are remembered."""
 _FIRST = 0.825 / 0.95
@@ -167,7 +171,8 @@ def _but_pulls(
     """The strangers that are no pull requests of the session's own, and the state with what is known of these: the
     first issue that an act touches once one was opened, and not before, of a higher number than the purpose's."""
     pulls, left = list(state.get("pulls", ())), list[_Touch]()
-    if not pulls or seen.fingerprint is None:
+    does = map(singular, words(seen.event.action.tool))
+    if not pulls or seen.fingerprint is None or not _NO_PULL.isdisjoint(does):
         return state, others
     for touch in others:
         number = normal(touch.said)
@@ -252,7 +257,8 @@ def _bound(touch: _Touch, mine: NamedObjects | None) -> bool:
 def _unrefused(others: list[_Touch], seen: Observation) -> list[_Touch]:
     """Those in values that the envelope's constraints do not refuse: one odd word is no two signs of drift."""
     constraints = read(seen.event.envelope.resource_constraints, seen.redacted)
-    known = {(each.leaf.path, each.said) for each in refused(constraints, comparable(seen))}
+    told = refused(constraints, comparable(seen))
+    known = {(each.leaf.path, each.said) for each in told if (each.sure and each.beyond) or each.leaf.inverted}
     return [touch for touch in others if (touch.path, touch.value) not in known]
 
 
@@ -322,11 +328,17 @@ def _acts(name: tuple[str, ...], *, reads: bool) -> bool:
 def _is_who_acts(leaf: Leaf, kind: str) -> bool:
     """Whether an id's names say that it is whose agent acts, or who made something: `author_user_id`."""
     names = leaf.path.split(".")[-2 if kind == _WHO else -1 :]
-    return not (_ACTING - {kind}).isdisjoint(map(singular, words(" ".join(names))))
+    said = [*map(singular, words(" ".join(names)))]
+    if kind != _WHO and said[:1] == ["by"]:  # `by_order_id` says which, not who
+        return False
+    return not (_ACTING - {kind}).isdisjoint(said)
 
 
 def _pays(leaf: Leaf, named: NamedObjects) -> bool:
     """Whether an IBAN's names say that it is whose money an act moves, and the purpose does not say whose."""
+    *_, last = leaf.path.split(".")
+    if not _PAID.isdisjoint(words(last)):
+        return False
     names = map(singular, words(" ".join(leaf.path.split(".")[-2:])))
     return _COLLECTING.isdisjoint(named.words) and not _PAYING.isdisjoint(names)
 

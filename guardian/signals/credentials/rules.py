@@ -8,7 +8,7 @@ The few formats that the library does not know yet are added below it.
 
 import re
 from base64 import b64decode
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
@@ -103,7 +103,9 @@ _AWS_SECRETS = (
 """A secret access key or a session token, in quotes or without. A commit, as long as a key, has no capital; behind
 other names than a secret key's own it is no path either, which slashes cut into short pieces."""
 _AWS_ID = r"(?:A3T[A-Z0-9]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{16}"
-_AWS_PAIR = rf"{_AWS_ID}[^0-9A-Za-z/+]{{0,24}}(?:{_AWS_MIXED}{_AWS_NO_PATH}{_AWS_KEY}"
+_AWS_BESIDE = r"(?:[^0-9A-Za-z/+]{0,24}|(?s:.{0,64}?)(?<![\w/+~-])(?=[0-9A-Za-z/+]{40}))"
+_AWS_PAIR = rf"{_AWS_ID}{_AWS_BESIDE}(?:{_AWS_MIXED}{_AWS_NO_PATH}{_AWS_KEY}"
+_AWS_ID_IN, _AWS_SECRET = re.compile(_AWS_ID), re.compile(rf"(?:{_AWS_MIXED}{_AWS_NO_PATH}{_AWS_KEY}")
 
 _AWS, KEY_ID = "aws_key", "aws_key_id"
 """The second is an access key's id alone: it tells which key is meant, and opens nothing without its secret."""
@@ -197,7 +199,7 @@ ANCHOR = re.compile(_any_of(_BY_ANCHOR))
 """Matches wherever a credential may begin; text without a match carries none."""
 
 UNSCANNED = "unscanned"
-_NAME_CHARS = 16
+_NAME_CHARS, _LONGEST_ID = 16, 64
 _STAND_IN = re.compile(
     r"\$\{[^{}]+\}|\{\{[^{}]+\}\}|<[^<>]+>|‹[^‹›]+›|\[(?i:redacted)(?::[a-z_]+)?\]|([^\w\s]|[xX])\1{2,}"
     r"|YOUR_[A-Z_]+|\{[A-Za-z_.]*\}|%s|(?i:(?:(?:my|your)[-_])?(?:password|passwd|pass|pwd|secret|token|api[-_]?key))"
@@ -241,6 +243,13 @@ def look(text: str, work: int) -> Found:
             spans.append(found)
             at = found.end
     return Found(tuple(spans), work - left)
+
+
+def secrets_beside_ids(values: Iterable[object]) -> frozenset[str]:
+    """Of values that stand together those that are shaped as the secret of an access key, where one is its id."""
+    texts = [value for value in values if isinstance(value, str) and len(value) <= _LONGEST_ID]
+    secrets = frozenset(text for text in texts if len(text) == 40 and _AWS_SECRET.fullmatch(text))
+    return secrets if secrets and any(_AWS_ID_IN.search(text) for text in texts) else frozenset()
 
 
 def _stands_in(said: str) -> bool:
@@ -291,7 +300,7 @@ def _try(rule: _Rule, text: str, start: int, runs: _Runs) -> Span | None:
         if not grouped and _is_filled_in(text, start, last):
             continue
         # the keys of AWS's documentation
-        if rule.kind == _AWS and text.endswith(("EXAMPLE", "EXAMPLEKEY"), first, last):
+        if rule.kind == _AWS and last - first < 100 and text.endswith(("EXAMPLE", "EXAMPLEKEY"), first, last):
             continue
         if grouped and (_stands_in(said := text[first:last]) or _name_twice(said, match.group())):
             continue

@@ -36,6 +36,7 @@ from guardian.signals.credentials.rules import (
     Found,
     Span,
     look,
+    secrets_beside_ids,
 )
 from guardian.signals.credentials.said_secrets import said_secrets, says_secret
 from guardian.signals.words.constraints import text as plain
@@ -236,8 +237,11 @@ class _Redaction:
             key = key_items(value)
             if key:
                 self.hits.append(CredentialHit("private_key", path))
+            beside = secrets_beside_ids(value)
             return type(value)(
-                _KEY if at in key else self._value(item, path, depth + 1, named=named)
+                _KEY
+                if at in key
+                else self._value(item, path, depth + 1, named=named or (isinstance(item, str) and item in beside))
                 for at, item in enumerate(value)
             )
         if named and isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -250,13 +254,14 @@ class _Redaction:
         self, mapping: Mapping[str, object], path: str, depth: int, *, named: bool = False
     ) -> dict[str, object]:
         clean: dict[str, object] = {}
-        pairs = pairs_secret(mapping)
+        pairs, beside = pairs_secret(mapping), secrets_beside_ids(mapping.values())
         for key, value in mapping.items():
             name = first = self._text(key, path or "record", named=False)
             while name in clean:  # two keys may redact to one
                 name = f"{first}#{len(clean)}"
             below = f"{path}.{shown(first, 40)}" if path else shown(first, 40)
             secret = ((named or pairs) and is_value(key)) or holds_secret(key, value)
+            secret = secret or (isinstance(value, str) and value in beside)
             clean[name] = self._value(value, below[:_PATH_CHARS], depth + 1, named=secret)
         return clean
 

@@ -21,10 +21,10 @@ from guardian.signals.envelopes.filters import Filters, left_out
 from guardian.signals.envelopes.limit_doubts import LimitDoubts, is_limit, says
 from guardian.signals.envelopes.ordering import meets
 from guardian.signals.envelopes.ownership import alike
-from guardian.signals.words.constraints import DATA_CLASS, Constraints, number, text, values
+from guardian.signals.words.constraints import DATA_CLASS, Constraints, number, text, values, with_glued
 from guardian.signals.words.hiding import dropped
 from guardian.signals.words.identifiers import as_uuid
-from guardian.signals.words.leaves import Leaf, Touched, compares
+from guardian.signals.words.leaves import Leaf, Touched, compares, negations
 from guardian.signals.words.paths import JOINED, OPENED, ROOTED, ends
 from guardian.signals.words.wording import shown, word_set
 
@@ -210,13 +210,13 @@ class Doubts:
     def _others(self, names: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:
         """Where a query asks for others than those that it names, and what it surely leaves out. An operator with
         nothing beside it asks for all, unless something else in its object says what it asks for."""
-        leaves = [*self.action.named(names), *self.action.around(names)]
+        leaves = [*self.action.named(with_glued(names)), *self.action.around(with_glued(names))]
         inverted = [leaf for leaf in leaves if leaf.inverted]
         speaking = {_above(leaf.path) for leaf in leaves if any(map(says, leaf.values))} if inverted else set()
         for leaf in inverted:
             last = leaf.path.rpartition(".")[2]
             if any(map(says, leaf.values)) or (compares(last) and _above(leaf.path) not in speaking):
-                yield leaf.path, left_out(last, map(text, leaf.scalars))
+                yield leaf.path, left_out(last, map(text, leaf.scalars) if negations(leaf.path) == 1 else ())
         yield from self._filters.others(names)
 
     @cached_property

@@ -48,6 +48,8 @@ _VALID = re.compile(r"(?:.*_)?(?:not|valid)_(?:after|before)")
 """Of when the envelope itself holds; `created_before` says rather what it is for."""
 _A_SECOND = timedelta(seconds=1)
 _TYPED = re.compile(r'(?:account|agent|client|human|person|principal|service|user):{1,2}"?([^"]+)"?')
+_PERSON = re.compile(r"(?:human|person|user):", re.IGNORECASE)
+"""Begins the name of one who is no agent."""
 _GRANTING = word_set("allow allowed can enable enabled may permit permitted")
 _RESTRICTING = word_set("dry mask masked only readonly redact redacted require required sandbox")
 """Words by which a truth value says whether it gives something or takes something away."""
@@ -140,7 +142,7 @@ class Delegation:
             yield Widening("unnamed_delegator", f"the delegator is {UNTOLD}, its parent's {shown(theirs)}")
         elif above and not any(_are_one(mine, each) for each in above):
             detail, about = f"the delegator is {shown(mine)}, its parent's {shown(theirs)}", marks([bare(mine)])
-            if UNTOLD_AGENT in above:
+            if UNTOLD_AGENT in above and not _PERSON.match(spelt(mine)):
                 yield Widening("unclear_delegator", f"{detail}; an agent above it is not told", about)
             else:
                 yield Widening("changed_delegator", detail, about)

@@ -42,7 +42,10 @@ _TURNING = word_set("no not")
 """`not_before` is a beginning."""
 _UNCLEAR = _TURNING | word_set("except exclude excluding ignore skip without")
 _FREEING = word_set(
-    "blackout block blocked close closed embargo freeze frozen hold lock locked mute pause quiet snooze wait"
+    "approval approve audit ban banned blackout block blocked close closed confirm confirmation cooldown delay "
+    "denied deny disable disabled embargo embargoed exempt forbid forbidden freeze frozen hold keep lock locked "
+    "mask masking monitor monitoring mute pause probation quarantine quiet redact require required retain "
+    "retention review snooze suspend suspended wait"
 )
 """With words of the first nobody knows the way, and so of a moment with the others: an earlier end allows more."""
 _CURRENCIES = word_set("cent chf dollar eur euro gbp usd")
@@ -58,7 +61,7 @@ _EXPIRING = word_set("exp expire expiry")
 _MEASURED = word_set("amount byte cost count fee percent percentage price quantity size")
 _COUNTED = word_set("call record row token")
 """Of these the plural is counted; the singular names one."""
-_LASTING = word_set("duration timeout ttl")
+_LASTING = word_set("duration rate timeout ttl")
 """Here an `m` is a minute, and no month and no metre."""
 
 _PAIRS, _CHARS = 256, 64
@@ -127,7 +130,7 @@ def within(key: str, held: Collection[str], granted: Collection[str]) -> bool | 
     says, pairs = _says(key), len(held) * len(granted)
     if says is None or not 0 < pairs <= (1 if says.way is _Way.AMOUNT else _PAIRS):
         return False
-    mine, theirs = ([_read(says, said.strip()) for said in told] for told in (held, granted))
+    mine, theirs = [_read(says, said.strip()) for said in held], _all_read(says, frozenset(granted))
     return _least_sure(_pair(says.way, one, other) for one in mine for other in theirs)
 
 
@@ -135,6 +138,8 @@ def meets(constraints: Constraints, name: str, said: str) -> bool | None:
     """The same of what a call says under a constraint's canonical name. A beginning must lie before the end that
     is bounded beside it, and an end after the beginning: calls may leave out the other one."""
     key = constraints.spelt[name]
+    if len(constraints.allowed[name]) > 1 and (told := _says(key)) is not None and told.way in _MOMENTS:
+        return False  # several moments are those to choose from
     found, says = within(key, (said,), constraints.allowed[name]), _says(key)
     if found is False or says is None or says.stem is None:
         return found
@@ -161,6 +166,8 @@ def _pair(way: _Way, held: _Readings, granted: _Readings) -> bool | None:
     (least, most), (low, high) = held[unit], granted[unit]
     if way is _Way.MOST and (low < 0 or least <= 0):  # less than nothing is no limit, and nothing may be none
         return None if low < 0 or least == 0 else False
+    if way is _Way.AMOUNT and least < 0:  # minus ten thousand is no smaller payment, and -1 may be all
+        return False
     if way in _RISING:
         least, most, low, high = -most, -least, -high, -low
     if most <= low:
@@ -194,10 +201,10 @@ def _turned(way: _Way, name: tuple[str, ...], at: int, *, minutes: bool) -> _Sai
     others = {*before, *name[at + 1 :]}
     if not others.isdisjoint(_UNCLEAR):
         return None
-    if way not in _TURNED:
-        return _Said(way if others.isdisjoint(_LOWER) else _Way.LEAST, minutes=minutes)
     if not others.isdisjoint(_FREEING):
         return None
+    if way not in _TURNED:
+        return _Said(way if others.isdisjoint(_LOWER) else _Way.LEAST, minutes=minutes)
     stem = None if name[at] in _EXPIRING else tuple(word for word in before if word not in _AFTER_IT)
     numbers = name[at] not in _BETWEEN or not others.isdisjoint(_DATED)
     return _Said(_TURNED[way] if turned else way, stem, numbers)
@@ -211,6 +218,11 @@ def _read(says: _Said, said: str) -> _Readings:
     if says.way in _MOMENTS:
         return _moment(said) if told is None else _stamp(float(told)) if says.numbers else {}
     return _amount(said, minutes=says.minutes) if told is None else {"": _span(float(told), said)}
+
+
+@lru_cache(maxsize=16)
+def _all_read(says: _Said, granted: frozenset[str]) -> tuple[_Readings, ...]:
+    return tuple(_read(says, said.strip()) for said in granted)
 
 
 def _stamp(told: float) -> _Readings:
@@ -249,7 +261,7 @@ def _amount(said: str, *, minutes: bool) -> _Readings:
     before, many, unit, per = found.groups(default="")
     size = _seconds(unit, minutes=minutes)
     measure, times = ("s", size) if size else ("B", float(_BYTES[unit])) if unit in _BYTES else (unit, 1.0)
-    rate = f"/{_seconds(per, minutes=True) or per}" if per else ""
+    rate = f"/{_seconds(per, minutes=minutes) or per}" if per else ""
     least, most = _span(float(many), many)
     return {f"{before}{measure}{rate}": (least * times, most * times)}
 

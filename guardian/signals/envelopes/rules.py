@@ -102,7 +102,7 @@ def resources(told: Iterable[Refused]) -> Iterator[Breach]:
 def spelt_otherwise(told: Iterable[Refused]) -> Iterator[str]:
     """What may be allowed, spelt as nobody can compare for certain, one sentence for each."""
     for each in told:
-        if not (each.sure or each.leaf.inverted):
+        if not (each.sure or each.leaf.spared):
             path, said = shown(each.leaf.path), shown(each.said)
             yield f"{path} is {said}, which may be allowed in another spelling{each.why}"
 
@@ -117,12 +117,12 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
         for leaf, value in values(action, name, *constraints.also(name)):
             said = text(value)
             whole = owners.whole(leaf, said) if name in _BELOW else None
-            pairs = frozenset(entry for entry in allowed if whole and entry.count("/") == 1)
+            pairs = frozenset(entry for entry in allowed if entry.count("/") == 1) if whole else frozenset[str]()
             if not admits(allowed, value, name) and not (whole and admits(pairs, whole)):
                 left -= 1
                 may = left >= 0 and (may_admit(allowed, said, name) or (whole and may_admit(pairs, whole, name)))
                 beyond = meets(constraints, name, said) is False
-                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why, not (may or leaf.inverted), beyond)
+                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why, not (may or leaf.spared), beyond)
     for name, denied in constraints.denied.items():
         key = constraints.spelt[f"denied_{name}"]
         names, joined = (name, *constraints.also(key)), JOINED
@@ -134,7 +134,7 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
             if joined < 0 or not _leads_elsewhere(denied, said, folders):
                 why = f", one of {shown(key, 60)}"
                 known_by = f"denied_{name} {spelt(said.strip()).casefold()}"
-                yield Refused(leaf, said, known_by, why, not leaf.inverted)
+                yield Refused(leaf, said, known_by, why, not leaf.spared)
 
 
 def _leads_elsewhere(denied: frozenset[str], said: str, folders: frozenset[str]) -> bool:
@@ -175,7 +175,7 @@ def data_classes(constraints: Constraints, told: frozenset[str], action: Touched
     if allowed is None and not denied:
         return
     also = (*constraints.also(DATA_CLASS), *constraints.also(constraints.spelt.get(f"denied_{DATA_CLASS}", "")))
-    named = {text(value) for leaf, value in values(action, DATA_CLASS, *also) if not leaf.inverted} | told
+    named = {text(value) for leaf, value in values(action, DATA_CLASS, *also) if not leaf.spared} | told
     outside = {
         name: canonical(name) or name
         for name in sorted(named)

@@ -21,7 +21,8 @@ HOSTS = word_set("domain fqdn host hostname origin server site subdomain website
 REPOSITORIES = frozenset({"repo", "repository"})
 _PATHS = word_set("cwd dir directory file filename filepath folder path root workdir")
 _PHONES = word_set("fax mobile msisdn phone telephone")
-"""Words of canonical names, the last ones but for telephones."""
+_NUMBERS = word_set("no number nr")
+"""Words of canonical names, the last ones but for telephones: an id beside one of those is none."""
 _MAY_CHARS = 512
 _LABELS = r"[A-Za-z0-9_*-]+(?:\.[A-Za-z0-9_*-]+)*"
 """Of a host, in ASCII: a letter of another script is another host's, whatever it looks like."""
@@ -36,8 +37,11 @@ _UNCERTAIN = re.compile(r"\A//|[\\;]|://|\*/\Z")
 """In a path: another machine's, another system's sign, and what a wildcard's last slash may mean."""
 _ENCODED = re.compile(r"[%?#]")
 _DRIVE = re.compile(r"[A-Za-z]:/")
-_NAMED = re.compile(r"[\w.-]")
-"""How a path begins that begins with a name: an encoded slash is one for who decodes it."""
+_NAMED = re.compile(r"[\w.][^*/:%\\]*(?:/[^:%\\]*)?")
+"""A path that begins with a name: not with an option, another machine's name (`host:/srv`), a wildcard that may
+stand for one, or what is a slash or a colon for who decodes it."""
+_SPECIAL = re.compile(rf"[*$%@-]|{ROOTED.pattern}")
+"""What means something else without a dot before it."""
 _GLOB = re.compile(r"(?:^|(?<=/))\*\*/")
 _GLOBS, _STEPS = 3, 32
 """Of more nobody writes a path."""
@@ -81,9 +85,9 @@ def certain(allowed: frozenset[str], said: str, name: str) -> Iterator[_Reading]
     """
     for one in _same(said, name):
         told = _same_all(allowed, name)
-        if told != allowed or one != said:
+        if one != said or told != allowed:
             yield told, one
-        relative = _last(name) in _PATHS and _NAMED.match(one) and not ROOTED.match(one)
+        relative = _last(name) in _PATHS and _NAMED.fullmatch(one)
         if relative and (here := _here(told)):
             yield here, f"./{one}"
 
@@ -112,7 +116,8 @@ def _last(name: str) -> str:
 @lru_cache(maxsize=16)
 def _same_all(allowed: frozenset[str], name: str) -> frozenset[str]:
     told = (next(iter(_same(entry, name)), entry) for entry in allowed)
-    return frozenset(form for entry in told for form in (_globbed(entry) if _last(name) in _PATHS else [entry]))
+    same = frozenset(form for entry in told for form in (_globbed(entry) if _last(name) in _PATHS else [entry]))
+    return allowed if same == allowed else same  # one object: comparing two takes as long as they are
 
 
 @lru_cache(maxsize=16)
@@ -145,7 +150,7 @@ def _same(said: str, name: str) -> tuple[str, ...]:
         return (_path(said),)
     if last == "iban":
         return ("".join(said.split()).upper(),) if is_iban(normal(said)) else ()
-    if not _PHONES.isdisjoint(name.split("_")) and _PHONE.fullmatch(said):
+    if last in _PHONES | _NUMBERS and not _PHONES.isdisjoint(name.split("_")) and _PHONE.fullmatch(said):
         return (said.replace(" ", "").replace("-", ""),)
     mail = _MAILTO.fullmatch(said)
     return (mail[1],) if mail else ()
@@ -168,7 +173,7 @@ def _path(said: str) -> str:
     told = told[1:] if found and _DRIVE.match(told[1:]) else told
     told = told[0].lower() + told[1:] if _DRIVE.match(told) else told
     path = resolved(told, merged=True) or said
-    return f"./{path}" if path.startswith("*") and not told.startswith("*") else path  # `./*` is no `*`
+    return f"./{path}" if _SPECIAL.match(path) and not _SPECIAL.match(told) else path  # `./*` is no `*`
 
 
 def _globbed(entry: str) -> list[str]:

@@ -75,12 +75,16 @@ def text(value: object) -> str:
             return str(value)
 
 
+def with_glued(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, with `contractid` for `contract_id` too."""
+    return (*names, *(f"{name.removesuffix('_id')}id" for name in names if name.endswith("_id")))
+
+
 def values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | float]]:
     """The values under the names, with `contractid` for `contract_id` too. Empty texts are left out: agents write
     them for nothing, like null."""
-    glued = (f"{name.removesuffix('_id')}id" for name in names if name.endswith("_id"))
     return (
-        (leaf, value) for leaf in action.named((*names, *glued)) for value in leaf.scalars if text(value).strip()
+        (leaf, value) for leaf in action.named(with_glued(names)) for value in leaf.scalars if text(value).strip()
     )
 
 

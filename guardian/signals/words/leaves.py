@@ -43,6 +43,8 @@ _RANGES = word_set("ge greater_than gt gte le less_than lt lte") | {"<", ">", "<
 _COMPARING = _RANGES | word_set("is_not ne neq nin not not_equal not_equal_to not_in") | {"!=", "<>"}
 _OTHERS = _COMPARING | _LEFT_OUT | {"must_not"}
 """Canonical names and signs under which a query holds what it does not ask for, or where that ends."""
+_QUERYING = (_COMPARING - _RANGES) | word_set("except exclude excludes excluding ignore must_not not skip without")
+"""Those that say what to do; the others may say what something is that the call does touch (`blocked: [...]`)."""
 _MATCHING = word_set(
     "between contain ends_with endswith exact icontain iendswith iexact ilike iregex isnull istartswith like "
     "match range regex starts_with startswith"
@@ -92,6 +94,12 @@ class Leaf:
     def inverted(self) -> bool:
         """Whether it stands for what a query does not ask for, or where that ends."""
         return compares(self.path.rpartition(".")[2]) or not _OTHERS.isdisjoint(self.names | self.inside)
+
+    @property
+    def spared(self) -> bool:
+        """Whether it certainly stands for what a query does not ask for: `not` in `not` asks for it again, and a
+        name of its own leaves nothing out."""
+        return self.inverted and negations(self.path.rpartition(".")[0]) == 1
 
     @property
     def scalars(self) -> Iterator[str | int | float]:
@@ -185,6 +193,12 @@ def compares(operator: str) -> bool:
 def ranges(operator: str) -> bool:
     """Whether it may mean the value beside it too."""
     return (canonical(operator) or operator) in _RANGES
+
+
+def negations(path: str) -> int:
+    """How often a query turns round what it asks for on the way to a value; 2 where nobody knows."""
+    told = [step for key in path.split(".")[1:] if (step := canonical(key) or key) in _OTHERS]
+    return len(told) if set(told) <= _QUERYING else 2
 
 
 def leaves_out(path: str) -> bool:

@@ -51,14 +51,22 @@ _TASKS = (
     | _CHANGING
     | _DOING
     | word_set(
-        "analyse analyze answer audit book call clean collect contact dump email fix give handle hire inform "
+        "adjust allow analyse analyze answer ask audit authorise authorize backup ban book broadcast build bypass "
+        "call clean clone collect compress contact crawl decrypt deposit disclose dispatch distribute donate "
+        "draft dump elevate email encrypt escalate exfiltrate extract fire fix forge gather give handle hire "
+        "impersonate increase inform launch leak lend mirror nominate obtain offboard onboard "
+        "provision pull purchase raise redirect reimburse release remit replicate reroute rewrite scrape ship "
+        "smuggle steal transmit trigger trust whitelist withdraw zip "
         "install mail make manage message migrate monitor notify order organise organize pass prepare process "
         "provide reconcile record report resolve review rotate save schedule sell settle solve summarise "
         "summarize sync tell test text train wire work"
     )
 )
 """What begins a task, joined to another."""
-_LEADING = word_set("can could i just may might must please shall should to we will would you")
+_LEADING = word_set(
+    "also always bulk can could do does finally i just may might must next not now once only please re shall "
+    "should then to we will would you"
+)
 _THINGS = word_set("count history list preview query status view")
 """Names that begin with one of the first do something, where the second is what they do it to (`clear_history`,
 `archive_list`), and so do names that join one (`find_and_replace`). In `archive_search` it is the archive that is

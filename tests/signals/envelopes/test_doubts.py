@@ -31,6 +31,36 @@ def test_what_a_query_leaves_out_is_not_touched(
 
 
 @pytest.mark.parametrize(
+    ("constraints", "arguments"),
+    [
+        ({"contract_ids": ["c_1"]}, {"not": {"not": {"contract_id": "c_9"}}}),
+        ({"contract_ids": ["c_1"]}, {"blocked": {"contractid": "c_9"}}),
+        ({"denied_contract_ids": ["c_9"]}, {"must_not": {"must_not": {"contract_id": "c_9"}}}),
+        ({"denied_contract_ids": ["c_9"]}, {"lte": {"contract_id": "c_9"}}),
+        ({"denied_contract_ids": ["c_9"]}, {"blocked": [{"contract_id": "c_9"}]}),
+        ({"denied_paths": ["/etc/*"]}, {"ignored": {"path": "/etc/passwd"}}),
+        ({"skip": ["a"]}, {"skip": "b"}),
+    ],
+)
+def test_what_only_looks_left_out_is_touched(
+    observe: Observe, breaches: Breaches, constraints: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
+    assert breaches(EnvelopeBreach(), seen)["resource_outside_constraints"]
+
+
+def test_what_is_left_out_under_another_spelling_of_its_name_is_a_doubt(
+    observe: Observe, breaches: Breaches
+) -> None:
+    seen = observe(
+        envelope__resource_constraints={"contract_ids": ["c_1"]},
+        action__arguments={"not": {"contractid": "c_9"}},
+        action__resource=None,
+    )
+    assert breaches(EnvelopeBreach(), seen) == UNCHECKED
+
+
+@pytest.mark.parametrize(
     ("constraints", "found"),
     [
         ({"denied_paths": ["/etc"]}, {}),

@@ -1,9 +1,13 @@
 """Which of two numbers or moments under one name allows more."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.signals.envelope_breach import EnvelopeBreach
 from guardian.signals.envelopes.ordering import within
 
 
@@ -110,3 +114,22 @@ def test_no_text_of_an_agent_crashes_it_and_none_is_certainly_less_both_ways(
 ) -> None:
     less, more = both(key, one, other)
     assert not (less and more) or within(key, {one}, {one}) is True
+
+
+@pytest.mark.parametrize(
+    ("constraints", "arguments"),
+    [
+        ({"amount": [25]}, {"amount": -10_000}),
+        ({"records": [25]}, {"records": -1}),
+        ({"start_times": ["2026-05-12T10:00Z", "2026-05-12T11:00Z"]}, {"start_time": "2027-06-01T10:00Z"}),
+        ({"review_after": ["2026-05-12"]}, {"review_after": "2036-05-12"}),
+    ],
+)
+def test_what_is_no_less_stays_a_breach(
+    observe: Callable[..., Any],
+    breaches: Callable[..., Any],
+    constraints: dict[str, Any],
+    arguments: dict[str, Any],
+) -> None:
+    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
+    assert breaches(EnvelopeBreach(), seen)["resource_outside_constraints"]

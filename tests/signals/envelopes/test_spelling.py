@@ -121,6 +121,8 @@ ANOTHER = [
     *(("path", "src/*", told) for told in ("https://evil.example/src/a", "file://evil.example/src/a")),
     *(("path", "src/*", told) for told in ("/w/src/%2e%2e/x", "/w/src/..\\x", "./lib/a.py", "file:///src/../x")),
     *(("path", "./*", told) for told in ("/etc/passwd", "../a", "%2fetc", "\u200b/etc", "./.\u200b./a")),
+    *(("path", "./*", told) for told in ("root@evil.example:/etc/x", "10.0.0.5:/x", "c%3a/windows", "--exec=/x")),
+    ("path", "~/docs/*", "./~/docs/a"),
     *(("path", "./*.py", told) for told in ("/etc/a.py", "../a.py")),
     *(("path", "/srv/data", told) for told in ("/srv/database", "/srv", "/srv/data/../keys", "/srv/data/..")),
     *(("path", "/srv/data", told) for told in ("/srv/data/x, /etc/passwd", "/srv/data/x /etc/passwd")),
