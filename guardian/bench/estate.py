@@ -96,7 +96,8 @@ class Estate:
             self._hire(rng, number)
 
     def _hire(self, rng: random.Random, number: int) -> None:
-        purpose, role = f"purpose_{number:02}", f"agent_{_NOUNS[number % len(_NOUNS)]}_{chr(97 + number // 10)}"
+        named = chr(97 + number // 26) + chr(97 + number % 26)  # in letters: numbers tell no purposes apart
+        purpose, role = f"purpose_{named}", f"agent_{_NOUNS[number % len(_NOUNS)]}_{chr(97 + number // 10)}"
         nouns = rng.sample(_NOUNS, 3)
         granted = sorted(rng.sample([f"{noun}.{verb}" for noun in nouns for verb in _VERBS], rng.randint(9, 16)))
         needed = rng.sample(granted, rng.randint(3, 6))

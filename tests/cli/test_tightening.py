@@ -328,8 +328,8 @@ def test_what_people_edited_is_not_written_over(guardian, archive, proposed):
 
 def test_one_purpose_or_role_may_be_asked_for(guardian):
     options = (*LATELY, "--json")
-    found = json.loads(guardian("propose", *options, "--purpose", "purpose_00"))["proposal"]["restrictions"]
-    assert {each["scope"]["purpose"] for each in found} == {"purpose_00"}
+    found = json.loads(guardian("propose", *options, "--purpose", "purpose_aa"))["proposal"]["restrictions"]
+    assert {each["scope"]["purpose"] for each in found} == {"purpose_aa"}
     few = json.loads(guardian("propose", *options, "--role", "agent_invoices_a_helper-07"))["proposal"][
         "restrictions"
     ]
@@ -421,7 +421,7 @@ def test_a_proposal_is_not_verified_by_nothing(archive, proposed, since, says):
 
 def test_the_relay_race_is_visible(guardian):
     chains = json.loads(
-        guardian("authority", "purpose_00", "--tenant", "estate", "--window", "50y", "--json", "--limit", "3")
+        guardian("authority", "purpose_aa", "--tenant", "estate", "--window", "50y", "--json", "--limit", "3")
     )
     root, child = chains[0]
     assert child["own"] == root["own"]
@@ -470,7 +470,7 @@ def test_a_list_without_tools_is_shown_as_no_limit(capsys):
         (("propose", "--tenant", "t", "--until", "later"), "no ISO 8601 time"),
         (("propose", "--tenant", "t", "--until", "0001-01-01"), "the years 1970 to 2261"),
         (("propose", "--tenant", "t", "--window", "9999y"), "at most 100y"),
-        (("propose", *LATELY, "--purpose", "pay"), "it has 'purpose_00', "),
+        (("propose", *LATELY, "--purpose", "pay"), "it has 'purpose_aa', "),
         (("propose", *LATELY, "--role", "agent_x"), "has no role 'agent_x' in "),
         (("propose", "--tenant", "estat", "--until", UNTIL), "'estat': nothing of this tenant lies in "),
     ],
