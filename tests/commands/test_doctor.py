@@ -21,6 +21,11 @@ from guardian.errors import BusError
 SHIPPED = Path(__file__).parents[2] / "config" / "policies"
 
 
+@pytest.fixture(autouse=True)
+def _nobody_waits_long_for_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDIAN_KAFKA__OPTIONS", '{"bootstrap_timeout_ms": 300}')
+
+
 @pytest.mark.parametrize(("read", "ok"), [({0: 5, 1: 7}, True), ({0: 5}, True), ({}, True), ({0: 5, 1: 8}, False)])
 def test_who_else_reads_the_topic_as_a_member_of_the_same_group_is_told(tmp_path, monkeypatch, read, ok) -> None:
     settings = load(initialise(tmp_path / "home"), overrides={"model": {"engine": "lexical"}})
