@@ -30,9 +30,9 @@ SAME = [
     ("path", "/srv/data", "/srv/data/"),
     ("path", "/srv/data/", "/srv/data"),
     ("path", "/srv//data", "/srv/data"),
-    ("path", "C:/work/*", "c:/work/a.txt"),
-    ("path", "c:/work/*", "C:/work/./a.txt"),
-    ("path", "C:/work/*", "file:///c:/work/a.txt"),
+    ("path", "C:/jobs/*", "c:/jobs/a.txt"),
+    ("path", "c:/jobs/*", "C:/jobs/./a.txt"),
+    ("path", "C:/jobs/*", "file:///c:/jobs/a.txt"),
     ("path", "src/**/*.py", "src/a.py"),
     ("path", "src/**/*.py", "./src/b/a.py"),
     ("path", "**/test/**/*.py", "test/a.py"),
@@ -60,8 +60,8 @@ SAME = [
 ]
 
 MAY_BE = [
-    ("path", "C:\\work\\*", "C:/work/a.txt"),
-    ("path", "C:/work/*", "c:\\work\\a.txt"),
+    ("path", "C:\\jobs\\*", "C:/jobs/a.txt"),
+    ("path", "C:/jobs/*", "c:\\jobs\\a.txt"),
     ("path", "/workspace/src/*", "/workspace\\src\\a.py"),
     ("path", "/workspace/src/*", "/workspace/s%72c/a.py"),
     ("path", "/workspace/my src/*", "file:///workspace/my%20src/a.py"),
@@ -74,7 +74,7 @@ MAY_BE = [
     ("path", "src/*", "/workspace/src/a.py"),
     ("path", "src", "/workspace/src/a.py"),
     ("path", "README.md", "/workspace/README.md"),
-    ("path", "src/*", "c:/work/src/a.py"),
+    ("path", "src/*", "c:/jobs/src/a.py"),
     ("path", "/workspace/src/*", "src/a.py"),
     ("path", "/workspace/src", "src/a.py"),
     ("domain", "acme.example", "acme.example."),
