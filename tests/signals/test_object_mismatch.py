@@ -938,3 +938,20 @@ def test_any_purpose_is_read_and_names_only_what_stands_in_it(purpose: str) -> N
         assert kind_of(kind)[0] == kind
         assert all(named.knows(told) for told in ids)
     assert all(named.knows_address(address) for address in named.addresses)
+
+
+@pytest.mark.parametrize(("tokens", "silent"), [("9912", True), ("5512", False)])
+def test_only_what_an_envelope_surely_refuses_is_left_to_it(judged: Any, tokens: str, silent: bool) -> None:
+    """Of a lesser number the envelope has a doubt alone: more tokens are more, but these may be names."""
+    said = judged("Revoke token 7781", "tokens.revoke", {"tokens": tokens}, constraints={"tokens": ["7781"]})
+    assert (said.value == 0.0) is silent
+
+
+def test_an_issue_is_not_closed_as_the_sessions_own_pull_request(told: Any) -> None:
+    calls = [
+        ("github.create_pull_request", {"title": "Fix"}),
+        ("github.add_issue_comment", {"issue_number": 130}),
+    ]
+    assert told("Fix issue #120 in acme/shop", calls)[1][-1] == 0.0
+    calls[1] = ("github.close_issue", {"issue_number": 130})
+    assert told("Fix issue #120 in acme/shop", calls)[1][-1] > 0.5
