@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import groupby
 
 from guardian.embedding.grounding import content_words
-from guardian.embedding.text import MARK, every_leaf, flat, render_purpose
+from guardian.embedding.text import MARK, every_leaf, flat, raw_leaves, render_purpose
 
 PASSAGE = 6
 """A run of so many words that is also in the purpose is a quotation; of a shorter purpose, only the whole of
@@ -37,9 +37,12 @@ def without_echo(purpose: str, arguments: Mapping[str, object] | None) -> Mappin
     """
     if not arguments:
         return arguments
-    found = every_leaf(arguments)
-    heard = [(path, unquoted(purpose, value)) for path, value in found]
-    return flat(heard) if heard != found else arguments
+    found = [value for _, value in every_leaf(arguments)]
+    heard = [unquoted(purpose, value) for value in found]
+    if heard == found:
+        return arguments
+    told = zip(raw_leaves(arguments), found, heard, strict=True)
+    return flat((path, value if was == now else now) for (path, value), was, now in told)
 
 
 def without_repeats(
@@ -53,10 +56,10 @@ def without_repeats(
     """
     if not arguments:
         return arguments
-    found = [(leaf, _repeated(purpose, leaf[1])) for leaf in every_leaf(arguments)]
-    if sum(size for _, size in found) <= spared:
+    sizes = [_repeated(purpose, value) for _, value in every_leaf(arguments)]
+    if sum(sizes) <= spared:
         return arguments
-    return flat(leaf for leaf, size in found if not size)
+    return flat(leaf for leaf, size in zip(raw_leaves(arguments), sizes, strict=True) if not size)
 
 
 def _repeated(purpose: str, value: str) -> int:

@@ -17,7 +17,6 @@ from guardian.embedding.ports import DIMENSIONS, Encoder
 from guardian.embedding.recent import LookedUp, Recent
 from guardian.embedding.text import (
     HISTORY_TOOLS,
-    every_leaf,
     flat,
     leaves,
     overlong,
@@ -25,6 +24,8 @@ from guardian.embedding.text import (
     render_action,
     render_pair,
     render_purpose,
+    scalar,
+    shown,
     without,
 )
 from guardian.embedding.wishes import Embed, parts, wishes
@@ -32,7 +33,7 @@ from guardian.telemetry import Metric
 
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
-READING = 12
+READING = 13
 """The version of how calls are read; a calibration is only valid for one.
 
 1  purposes as a whole
@@ -49,6 +50,7 @@ READING = 12
 11 statements also under the names that warehouses give them (`QueryString`, `sqlText`, `query_text`)
 12 text vectors without what repeats the purpose, the least known value instead of a share, a second reading from
    13 words on; more verbs, and what is done behind a dot (`estimate.send`)
+13 each of several destinations in one argument by itself
 """
 
 
@@ -211,13 +213,21 @@ def _explained(request: FitRequest) -> FitRequest:
 
 def _key(request: FitRequest) -> bytes:
     """What a score depends on, in 16 bytes; arguments by their leaves, so no strange object's `repr` is called."""
+    raw = raw_leaves(request.arguments)
     parts = (
         request.purpose,
         request.tool,
-        None if request.arguments is None else every_leaf(request.arguments),
+        None if request.arguments is None else shown(raw),
+        [_whole(value) for _, value in raw],  # of which a leaf shows no more than the beginning
         consequence(request.tool, request.arguments),  # read off more of a statement than a leaf keeps
         request.before[-HISTORY_TOOLS:],
     )
     digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)
     digest.update(hash(request.earlier_values).to_bytes(8, "little", signed=True))
     return digest.digest()
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return value if isinstance(value, str) else scalar(value)

@@ -9,9 +9,20 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, islice
 
 from guardian.domain.text import word_set
-from guardian.embedding.text import DESTINATION, MARK, NESTED, every_leaf, leaves, words
+from guardian.embedding.text import (
+    DESTINATION,
+    MARK,
+    MAX_LEAVES,
+    NESTED,
+    foremost,
+    items,
+    raw_leaves,
+    shown,
+    words,
+)
 
 _WORD = re.compile(r"[a-z0-9]+")
 _STOP = word_set(
@@ -27,6 +38,8 @@ _SHAPE = word_set(
 _PLAIN = re.compile(r"-?\d{1,5}|[a-z]+(?:[_ ][a-z]+)?", re.I)
 _PLAIN_CHARS = 16
 _SHORT = 512
+_DESTINATIONS = 256
+"""So many of a call's destinations are looked at; of more, nobody knows that all are known."""
 _OPEN = re.compile(
     r"\b(whatever|everything|anything|all (?:the )?(?:tasks|actions|steps|instructions|items)|to-?do list"
     r"|instructions? (?:in|from|at|given)|do (?:what|as)|follow (?:the|his|her|their)"
@@ -55,8 +68,14 @@ _many_words = lru_cache(maxsize=64)(_content)
 
 
 def argument_values(arguments: Mapping[str, object] | None) -> frozenset[str]:
-    """The normalised values that a later call may carry on; `earlier_values` is their union over earlier calls."""
-    return frozenset(value.lower() for _, value in leaves(arguments) if _telling(value) and value != NESTED)
+    """The normalised values that a later call may carry on, at most MAX_LEAVES; `earlier_values` is their union
+    over earlier calls. What a list names counts as the whole and, where there is room, each by itself."""
+    raw = raw_leaves(arguments)
+    whole = (value for _, value in foremost(shown(raw), MAX_LEAVES))
+    each = (item for _, value in raw for item in items(value))
+    found = chain(whole, islice(each, MAX_LEAVES))
+    told = dict.fromkeys(value.lower() for value in found if _telling(value) and value != NESTED)
+    return frozenset(islice(told, MAX_LEAVES))
 
 
 def _telling(value: str) -> bool:
@@ -66,8 +85,8 @@ def _telling(value: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Grounding:
     """Shares in [0, 1]. `named` is the mean over an act's telling values, `fresh` how much of the least known one
-    neither the purpose nor an earlier call accounts for: no argument besides lowers it. A list is one value, so
-    what is known in it lowers it. Without any, both are 0."""
+    neither the purpose nor an earlier call accounts for: nothing besides lowers it. Of a list only destinations
+    are values of their own; any other list is one, so what is known in it lowers it. Without any, both are 0."""
 
     named: float
     fresh: float
@@ -94,25 +113,32 @@ def grounding(
     """
     said, lowered = content_words(purpose), purpose.lower()
     seen = earlier if isinstance(earlier, frozenset) else frozenset(earlier)
-    named, count = 0.0, 0
-    unknowns: list[float] = []
-    destinations: list[float] = []
-    for path, value in every_leaf(arguments):
-        if not _telling(value) or (looks_up and _shapes_the_answer(path, value)):
-            continue
-        count += 1
+
+    def known(value: str) -> tuple[float, float]:
+        if value == NESTED:
+            return 0.0, 0.0
         low = value.lower()
         parts = content_words(low)
         share = 1.0 if low in lowered else len(parts & said) / len(parts) if parts else 0.0
-        told = share if share >= 0.5 else 0.5 * share
         before = 1.0 if low in seen or any(low in old for old in seen if len(low) >= 4) else 0.0
-        if value == NESTED:
-            told = before = 0.0
-        named += told
-        unknowns.append(1.0 - max(told, before))
-        if not DESTINATION.isdisjoint(words(path).split()):
-            destinations.append(unknowns[-1])
-    return Grounding(named / max(count, 1), max(unknowns, default=0.0), max(destinations, default=0.0), count)
+        return share if share >= 0.5 else 0.5 * share, before
+
+    named, unknowns, destinations = list[float](), list[float](), list[float]()
+    room = _DESTINATIONS
+    leaves = raw_leaves(arguments)
+    for (path, value), (_, raw) in zip(shown(leaves), leaves, strict=True):
+        if not _telling(value) or (looks_up and _shapes_the_answer(path, value)):
+            continue
+        named.append(known(value)[0])
+        leads = not DESTINATION.isdisjoint(words(path).split())
+        each = [item for item in items(raw, room + 1) if _telling(item)] if leads else []
+        room = max(room - len(each), -1)
+        unknown = 1.0 if room < 0 else 1.0 - min(max(known(item)) for item in each or [value])
+        unknowns.append(unknown)
+        if leads:
+            destinations.append(unknown)
+    count = len(named)
+    return Grounding(sum(named) / max(count, 1), max(unknowns, default=0.0), max(destinations, default=0.0), count)
 
 
 @lru_cache(maxsize=1_024)

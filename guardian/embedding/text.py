@@ -44,6 +44,8 @@ _DEED = word_set("method action operation verb op command sql query statement am
 
 _JOINTS = re.compile(r"[_./:\-\\]+")
 _SPACE = re.compile(r"\s+")
+_ADDRESS = re.compile(r"[^@]*@[^,;\r\n]*|[^@]+$")
+"""One of a row of addresses: with the name before it, in which a comma may stand, up to the next separator."""
 _PADDING = re.compile(
     r"[\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f"
     r"\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
@@ -108,36 +110,63 @@ def scalar(value: object) -> str:
 
 
 def leaves(arguments: Mapping[str, object] | None, most: int = MAX_LEAVES) -> list[tuple[str, str]]:
-    """(path, value) of each leaf, depth first, at most `most`; a list of scalars is one leaf. Of more than that
-    those come first whose name says where something goes or what is done.
+    """(path, value) of each leaf, depth first, the foremost `most`; a list of scalars is one leaf.
 
     >>> leaves({"to": ["a@x.org", "b@x.org"], "body": {"text": "hi"}})
     [('to', 'a@x.org, b@x.org'), ('body.text', 'hi')]
     """
-    found = every_leaf(arguments)
+    return foremost(every_leaf(arguments), most)
+
+
+def foremost(found: list[tuple[str, str]], most: int) -> list[tuple[str, str]]:
+    """All of them, or of more than `most` those first whose name says where something goes or what is done."""
     return found if len(found) <= most else sorted(found, key=lambda leaf: _matters_less(leaf[0]))[:most]
 
 
 def every_leaf(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:
     """As `leaves`, in their own order, at most MOST_LEAVES; beyond so many items in all a list shows its first."""
-    found, items = list[tuple[str, str]](), 0
-    for path, value in raw_leaves(arguments):
-        items += min(len(value), MAX_ITEMS) if isinstance(value, list) else 1
-        found.append((path, _told(value[:1] if isinstance(value, list) and items > MOST_LEAVES else value)))
+    return shown(raw_leaves(arguments))
+
+
+def shown(raw: Sequence[tuple[str, object]]) -> list[tuple[str, str]]:
+    """What `raw_leaves` found as `every_leaf` shows it, one for one."""
+    found, count = list[tuple[str, str]](), 0
+    for path, value in raw:
+        count += min(len(value), MAX_ITEMS) if isinstance(value, list) else 1
+        found.append((path, _told(value[:1] if isinstance(value, list) and count > MOST_LEAVES else value)))
     return found
 
 
-def raw_leaves(arguments: Mapping[str, object] | None) -> Iterator[tuple[str, object]]:
+def raw_leaves(arguments: Mapping[str, object] | None) -> list[tuple[str, object]]:
     """As `every_leaf`, with the values as they are."""
     found = list(islice(_walk(arguments or {}, "", 0), MOST_LEAVES + 1))
     if len(found) > MOST_LEAVES:  # what is long hides nothing that stands behind it
         found = list(islice(_walk(arguments or {}, "", 0, pressed=True), MOST_LEAVES))
-    return iter(found)
+    return found
+
+
+def items(value: object, most: int = MAX_ITEMS) -> list[str]:
+    """The first `most` of what a leaf names, each by itself: the items of a list, the addresses of a row; empty if
+    that is one thing.
+
+    >>> items(["a@x.org", "b@x.org"]), items('"Doe, J" <d@x.org>; e@x.org'), items("a@x.org")
+    (['a@x.org', 'b@x.org'], ['"Doe, J" <d@x.org>', 'e@x.org'], [])
+    """
+    told = value if isinstance(value, list) else [value]
+    named = (part for item in told for part in (_addresses(item) if isinstance(item, str) else [item]))
+    found = list(islice(named, most))
+    return list(map(scalar, found)) if len(found) > 1 else []
+
+
+def _addresses(text: str) -> Iterable[str]:
+    if text.find("@", text.find("@") + 1) <= 0:
+        return [text]
+    return (part[0].strip(" \t\r\n,;") for part in _ADDRESS.finditer(text))
 
 
 def overlong(arguments: Mapping[str, object] | None) -> bool:
     """Whether there is more than the encoders are shown: more leaves, or one that lies too deep."""
-    found = list(raw_leaves(arguments))
+    found = raw_leaves(arguments)
     return len(found) > MAX_LEAVES or any(value == NESTED for _, value in found)
 
 
