@@ -1204,6 +1204,9 @@ def test_one_admitted_value_settles_the_object_that_it_stands_in(
         ({"max_recipients": 3}, {"recipients": {"to": ["a@b.example"], "cc": ["c@d.example"]}}),
         ({"max_pages": 10}, {"pages": "1-3"}),
         ({"max_amount": 500}, {"amount": "400 euros"}),
+        ({"max_amount": 500}, {"amount": -5_000}),
+        ({"max_records": 25}, {"records": -1}),
+        ({"max_records": 25}, {"max_records": "-1"}),
         ({"max_duration": "30d"}, {"duration": "7d"}),
         ({}, {"tenant": "main"}),
     ],
@@ -1216,6 +1219,14 @@ def test_what_could_not_be_checked_is_no_more_than_a_whisper(
     assert [(breach.name, breach.hard) for breach in signal.breaches] == [("arguments_unchecked", False)]
     assert signal.breaches[0].detail in signal.reason
     assert 0.0 < signal.value <= 0.1
+
+
+def test_a_little_given_back_is_below_a_limit_of_money(observe: Observe, breaches: Breaches) -> None:
+    for amount in (-20, 0):
+        seen = observe(
+            **PAYING, envelope__resource_constraints={"max_amount": 500}, action__arguments={"amount": amount}
+        )
+        assert breaches(EnvelopeBreach(), seen) == {}
 
 
 def test_payments_split_below_the_limit_break_it_together(observe: Observe, breaches: Breaches) -> None:

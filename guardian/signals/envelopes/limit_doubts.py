@@ -96,6 +96,9 @@ class LimitDoubts:
                 breaks = partial(_may_break, prefix=prefix, bound=bound, paid=is_money(name))
                 if not listed and any(map(breaks, leaf.values)):
                     yield f"{shown(leaf.path)} is no certain number, {self._spelt(key)} bounds it"
+                without = prefix == "max_" and any(_may_be_all(value, bound, things) for value in leaf.values)
+                if without and not listed:
+                    yield f"{shown(leaf.path)} is below nothing, as if without limit, {self._spelt(key)} bounds it"
             else:
                 lying[leaf.path.rpartition(".")[0]] += leaf.values
         for leaf in self.action.named({name, *others}) if things else ():
@@ -196,6 +199,12 @@ def _may_break(value: object, *, prefix: str, bound: Number, paid: bool) -> bool
     if number(value) is None:
         return says(value) and (told is None or _beyond(told, prefix, bound))
     return paid and _beyond(sure, prefix, bound) is not _beyond(told, prefix, bound)
+
+
+def _may_be_all(value: object, bound: Number, things: bool) -> bool:
+    """Whether a negative number under a limit may stand for more than it: -1 things are all of them for many."""
+    quantity = number(value)
+    return quantity is not None and quantity < 0 and (things or -quantity > bound)
 
 
 def _beyond(quantity: Number | None, prefix: str, bound: Number) -> bool:
