@@ -28,7 +28,7 @@ from guardian.control.distribution.waiting import LongPolls, Places
 from guardian.control.distribution.wholes import WholeLists
 from guardian.control.lapse import sweep
 from guardian.control.news import spread
-from guardian.control.problems import install_problems
+from guardian.control.problems import documented, install_problems
 from guardian.control.revocations.walking import Waits, follow_on
 from guardian.control.rounds import Rounds
 from guardian.control.routes import MODULES
@@ -175,7 +175,10 @@ def _openapi(app: FastAPI) -> bytes:
         schemas.pop(unused, None)
     for path, operations in document["paths"].items():
         for operation in operations.values():
+            responses = operation["responses"]
             if path in PUBLIC:
                 operation.pop("security", None)
-                operation.get("responses", {}).pop("422", None)
+                responses.pop("422", None)
+            else:  # any query may be unknown
+                responses.setdefault("422", documented(422)[422])
     return json.dumps(document, separators=(",", ":")).encode()

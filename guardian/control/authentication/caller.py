@@ -6,6 +6,9 @@ from typing import Annotated, Any, Final, Protocol, TypeVar
 from urllib.parse import unquote
 
 from fastapi import Depends, Header, Path, Query, Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query as Asked
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from guardian.control.authentication.gate import PROMPT, principal_of
@@ -27,8 +30,29 @@ async def _deps(request: Request) -> ControlDeps:
     return deps
 
 
-async def _caller(request: Request, _token: Annotated[Any, Depends(_bearer)]) -> Principal:
+async def _shown(request: Request, _token: Annotated[Any, Depends(_bearer)]) -> Principal:
     return principal_of(request)
+
+
+CallerOfAny = Annotated[Principal, Depends(_shown)]
+"""The caller of a route whose query may be somebody else's words, and is not looked at."""
+
+
+async def _caller(request: Request, caller: CallerOfAny) -> Principal:
+    """Whose query has what the route takes, each once: a misspelt filter would answer for everybody."""
+    told = [name for name, _ in request.query_params.multi_items()]
+    if told:
+        taken = _taken(request.scope["route"])
+        if not taken.issuperset(told) or len(set(told)) < len(told):
+            which = f"these parameters, each once: {', '.join(sorted(taken))}" if taken else "no parameters"
+            raise Refusal(422, f"query: here it has {which}")
+    return caller
+
+
+def _taken(route: APIRoute) -> frozenset[str]:
+    """The names of the parameters that the route's query may have."""
+    params = get_flat_params(route.dependant)
+    return frozenset(each.alias for each in params if isinstance(each.field_info, Asked))
 
 
 Caller = Annotated[Principal, Depends(_caller)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError, WrapValidator
 
-from guardian.control.authentication.caller import Caller, Deps
+from guardian.control.authentication.caller import CallerOfAny, Deps
 from guardian.control.authority import may_read
 from guardian.control.problems import Refusal, documented
 from guardian.domain.identity import Identifier
@@ -87,7 +87,7 @@ class Told:
 @router.get("/v1/check", responses=_RESPONSES, response_class=Response)
 def check(
     deps: Deps,
-    caller: Caller,
+    caller: CallerOfAny,
     told: Annotated[Told, Depends()],
     tenant_id: Annotated[_Name | None, Query(description="Where X-Guardian-Tenant is absent.")] = None,
     session_id: Annotated[_Session | None, Query(description="Where X-Guardian-Session is absent.")] = None,
@@ -112,12 +112,12 @@ def check(
 @router.put("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
 @router.patch("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
 @router.delete("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
-def check_appended(deps: Deps, caller: Caller, told: Annotated[Told, Depends()]) -> Response:
+def check_appended(deps: Deps, caller: CallerOfAny, told: Annotated[Told, Depends()]) -> Response:
     """The same with the original path appended. Neither that path nor its query says who is asked about."""
     return _answer(deps, caller, told)
 
 
-def _answer(deps: Deps, caller: Caller, told: Told) -> Response:
+def _answer(deps: Deps, caller: CallerOfAny, told: Told) -> Response:
     tenant = _only(caller.tenants) if told.tenant is None else _readings(told.tenant)[0]
     given = (told.session, told.parent, told.agent, told.delegator, told.task, told.token)
     both = zip(_NAMES, given, strict=True)
