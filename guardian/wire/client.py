@@ -118,18 +118,30 @@ class ControlClient(ControlCalls):
         return self._ask(ActResult, "POST", path, body=body, seen=seen, idempotency_key=idempotency_key)
 
     def revoke_subject(
-        self, tenant_id: str, kind: SubjectType, subject_id: str, *, reason: str, seconds: int | None = None
+        self,
+        tenant_id: str,
+        kind: SubjectType,
+        subject_id: str,
+        *,
+        reason: str,
+        seconds: int | None = None,
+        idempotency_key: str | None = None,
     ) -> SubjectResult:
         """Everything that acts under this agent, delegator, task or token id, for a while."""
-        body = SubjectAct(reason=reason, seconds=seconds)
-        return self._ask(SubjectResult, "POST", f"{_subject(tenant_id, kind, subject_id)}/revoke", body=body)
+        path, body = f"{_subject(tenant_id, kind, subject_id)}/revoke", SubjectAct(reason=reason, seconds=seconds)
+        return self._ask(SubjectResult, "POST", path, body=body, idempotency_key=idempotency_key)
 
     def reinstate_subject(
-        self, tenant_id: str, kind: SubjectType, subject_id: str, *, reason: str
+        self,
+        tenant_id: str,
+        kind: SubjectType,
+        subject_id: str,
+        *,
+        reason: str,
+        idempotency_key: str | None = None,
     ) -> SubjectResult:
-        body = ActRequest(reason=reason)
-        path = f"{_subject(tenant_id, kind, subject_id)}/reinstate"
-        return self._ask(SubjectResult, "POST", path, body=body)
+        path, body = f"{_subject(tenant_id, kind, subject_id)}/reinstate", ActRequest(reason=reason)
+        return self._ask(SubjectResult, "POST", path, body=body, idempotency_key=idempotency_key)
 
     def protect(
         self, tenant_id: str, session_id: str, *, protected: bool, reason: str, seen: str | None = None

@@ -125,6 +125,16 @@ async def _seen(
 
 
 Seen = Annotated[str | None, Depends(_seen)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="A repeated request with the same key gets the first answer for a day.",
+    ),
+]
 
 
 class _Placed(Protocol):

@@ -208,9 +208,9 @@ def _one_or_two(
     """Done at once where policy permits that; where only a second person is missing, put up for one."""
 
     def waits(act: Act) -> ActResult | Refusal | None:
-        return once(key, bound(seen, _wait))(act) if act.two_may else None
+        return once(key, ActResult.model_validate_json, bound(seen, _wait))(act) if act.two_may else None
 
-    doing = once(key, bound(seen, do))
+    doing = once(key, ActResult.model_validate_json, bound(seen, do))
     return permitted(deps, principal, action, *session, reason, doing, waits=waits)
 
 

@@ -19,8 +19,8 @@ from guardian.domain.revocation import SubjectType
 from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest, WhomFacts
 from guardian.store.control.rows import ControlRows
 from guardian.wire.approvals import ApprovalView
+from guardian.wire.base import Body
 from guardian.wire.principal import Principal
-from guardian.wire.sessions import ActResult
 
 _ANSWERS_KEPT = timedelta(days=1)
 
@@ -137,7 +137,6 @@ class Act:
 
 
 Result = TypeVar("Result")
-Kept = TypeVar("Kept", ActResult, ActResult | None)
 Do = Callable[[Act], Result | Refusal]
 
 
@@ -192,27 +191,28 @@ def bound(seen: str | None, do: Do[Result]) -> Do[Result]:
     return guarded
 
 
-def once(key: str | None, do: Callable[[Act], Kept | Refusal]) -> Callable[[Act], Kept | Refusal]:
-    """With an idempotency key, a repeated request gets the first answer and does nothing.
+def once(key: str | None, kept: Callable[[str], Result], do: Do[Result], *more: str) -> Do[Result]:
+    """With an idempotency key, a repeated request gets the first answer, which `kept` reads, and does nothing.
 
     The first answer may be that the act waits for a second person; what became of it then is the approval's to
-    say.
+    say. `more` is what of the request is neither whom it is about nor the reason.
     """
 
-    def guarded(act: Act) -> Kept | Refusal:
+    def guarded(act: Act) -> Result | Refusal:
         if key is None:
             return do(act)
-        parts = (act.asked.action, act.tenant_id, act.session_id, act.reason)
+        about = (act.session_id,) if act.whom is None else act.whom
+        parts = (act.asked.action, act.tenant_id, *about, *more, act.reason)
         digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
         answers, caller = act.rows.idempotency, act.asked.asker.id
         answers.forget(act.deps.sure(act.now) - _ANSWERS_KEPT)
-        kept = answers.get(caller, key)
-        if kept is not None:
-            if kept.request_digest != digest:
+        first = answers.get(caller, key)
+        if first is not None:
+            if first.request_digest != digest:
                 return Refusal(422, "this Idempotency-Key was used for another request", code="key_reused")
-            return ActResult.model_validate_json(kept.answer)
+            return kept(first.answer)
         result = do(act)
-        if isinstance(result, ActResult):
+        if isinstance(result, Body):
             answers.put(caller, key, digest, result.model_dump_json(), act.now)
         return result
 

@@ -10,7 +10,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import lasts_until
 from guardian.control.facts import session_facts
 from guardian.control.news import tell
-from guardian.control.people.granted import Act, Do, Whom, permitted
+from guardian.control.people.granted import Act, Do, Whom, once, permitted
 from guardian.control.problems import Refusal
 from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Finding, Severity, Subject
@@ -32,10 +32,12 @@ def revoke_subject(
     tenant_id: str,
     whom: Whom,
     reason: str,
+    key: str | None = None,
     *,
     seconds: int | None,
 ) -> SubjectResult:
-    """Revoke a subject for `seconds` (None: as configured); one that is revoked for longer stays so."""
+    """Revoke a subject for `seconds` (None: as configured); one that is revoked for longer stays so. With a `key`,
+    the same request again is no act of its own."""
     rule = deps.settings.switch
     life = rule.subject_life if seconds is None else timedelta(seconds=seconds)
 
@@ -57,11 +59,12 @@ def revoke_subject(
             deps.metrics.add("guardian_revocations_total", status="revoked", reason="manual")
         return _acted(act, whom, live, changed=changed, revoked=True)
 
-    return _permitted(deps, principal, "revokeSubject", tenant_id, whom, reason, do)
+    doing = once(key, SubjectResult.model_validate_json, do, str(seconds))
+    return _permitted(deps, principal, "revokeSubject", tenant_id, whom, reason, doing)
 
 
 def reinstate_subject(
-    deps: ControlDeps, principal: Principal, tenant_id: str, whom: Whom, reason: str
+    deps: ControlDeps, principal: Principal, tenant_id: str, whom: Whom, reason: str, key: str | None = None
 ) -> SubjectResult:
     """Give a subject back; one that is not revoked stays so."""
 
@@ -75,7 +78,8 @@ def reinstate_subject(
         deps.metrics.add("guardian_revocations_total", status="reinstated", reason="manual")
         return _acted(act, whom, entry, changed=True, revoked=False)
 
-    return _permitted(deps, principal, "reinstateSubject", tenant_id, whom, reason, do)
+    doing = once(key, SubjectResult.model_validate_json, do)
+    return _permitted(deps, principal, "reinstateSubject", tenant_id, whom, reason, doing)
 
 
 def _permitted(

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from guardian.control.acts_under import revoked_with_it
 from guardian.control.authentication.caller import (
     Before,
     Caller,
     Deps,
+    IdempotencyKey,
     Limit,
     Seen,
     SessionId,
@@ -26,16 +27,6 @@ from guardian.wire.sessions import ActRequest, ActResult, ProtectionRequest, Ses
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="A repeated request with the same key gets the first answer for a day.",
-    ),
-]
 _ACTS = documented(400, 401, 403, 404, 412, 413, 422, 503)
 _TWO = _ACTS | {
     202: {"model": ActResult, "description": "Nothing is done yet: it waits for a second person, see `approval`"}

@@ -86,6 +86,28 @@ def test_a_longer_wish_extends_it_and_a_shorter_one_changes_nothing(stage):
     assert act(stage, "revoke", seconds=6000).json()["changed"] is True
 
 
+@pytest.mark.parametrize("verb", ["revoke", "reinstate"])
+def test_the_same_request_sent_again_under_its_key_is_no_second_act(stage, verb):
+    """Its answer was lost. A second later it would be revoked for a second more, and people told again."""
+    if verb == "reinstate":
+        act(stage, "revoke", who="bob")
+    path, body = f"/v1/subjects/acme/agent/agent_7/{verb}", {"reason": "its image was altered"}
+    key = {"Idempotency-Key": "k-1"}
+
+    def sent(path=path, **more):
+        return stage.call("POST", path, "approver", json=body | more, headers=key)
+
+    first, news, ledger = sent(), len(stage.news()), stage.ledger()
+    stage.clock.pass_(seconds=1)
+    again = sent()
+    assert (again.status_code, again.content, first.json()["changed"]) == (200, first.content, True)
+    assert (len(stage.news()), stage.ledger()) == (news, ledger)
+    others = [sent(path.replace("agent_7", "agent_8")), sent(path.replace("agent/", "task/"))]
+    others += [sent(reason="another"), *([sent(seconds=60)] if verb == "revoke" else [])]
+    assert {(each.status_code, each.json()["code"]) for each in others} == {(422, "key_reused")}
+    assert stage.ledger() == ledger
+
+
 def test_giving_back_takes_another_person_than_the_one_who_took(stage):
     act(stage, "revoke", role="approver", who="ann")
     assert act(stage, "reinstate", role="approver", who="ann").status_code == 403
