@@ -5,7 +5,17 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from guardian.cli.asking import ControlOption, Limit, OnlyTenant, Tenant, Why, client, newest, one_line
+from guardian.cli.asking import (
+    ControlOption,
+    Limit,
+    OnlyTenant,
+    Tenant,
+    Why,
+    client,
+    newest,
+    one_line,
+    show_unheard_tenant,
+)
 from guardian.cli.common import JsonOption, print_json
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalState, ApprovalView, BreakerView, BreakGlassView
@@ -83,7 +93,9 @@ def break_glass(
     Example: guardian break-glass tenant_acme --minutes 15 --reason "payroll stands still, nobody answers"
     """
     with client(config) as control:
-        _show_grant(control.break_glass(tenant, reason=reason, minutes=minutes), as_json=as_json)
+        grant = control.break_glass(tenant, reason=reason, minutes=minutes)
+    _show_grant(grant, as_json=as_json)
+    show_unheard_tenant(grant)
 
 
 def break_glass_end(
@@ -116,6 +128,7 @@ def breaker(
         raise ConfigurationError("--reason goes with --reset")
     with client(config) as control:
         view = control.reset_breaker(tenant, reason=reason) if reset and reason else control.breaker(tenant)
+    show_unheard_tenant(view)
     if as_json:
         print_json(view)
     else:

@@ -13,9 +13,11 @@ from guardian.cli.common import settings_from
 from guardian.config import Settings
 from guardian.domain.text import visible
 from guardian.errors import ConfigurationError, ControlError
+from guardian.wire.approvals import BreakerView, BreakGlassTaken
 from guardian.wire.base import Page
 from guardian.wire.calls import sound_token
 from guardian.wire.evidence import EvidenceClient
+from guardian.wire.sessions import ModeView
 
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
 CONTROL = "GUARDIAN_CONTROL__URL"
@@ -112,6 +114,16 @@ def _token(settings: Settings) -> str:
 
 def _token_file(settings: Settings) -> Path:
     return settings.resolve(settings.keys.directory) / "admin.token"
+
+
+def show_unheard(name: str, of: str, *, unheard: bool) -> None:
+    """To act ahead is meant; a slip of the pen looks the same."""
+    if unheard:
+        typer.echo(one_line(f"control had not heard of {name}: no {of} has that name"), err=True)
+
+
+def show_unheard_tenant(view: ModeView | BreakerView | BreakGlassTaken) -> None:
+    show_unheard(view.tenant_id, "session, envelope or machine's token", unheard=view.unheard)
 
 
 def one_line(text: str) -> str:

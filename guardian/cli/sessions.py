@@ -14,6 +14,8 @@ from guardian.cli.asking import (
     named,
     newest,
     one_line,
+    show_unheard,
+    show_unheard_tenant,
 )
 from guardian.cli.common import JsonOption, print_json
 from guardian.domain.revocation import SubjectType
@@ -179,6 +181,7 @@ def mode(
             view = control.mode(tenant)
         else:
             view = control.set_mode(tenant, wanted, reason=reason or "", canary_percent=percent)
+    show_unheard_tenant(view)
     if as_json:
         print_json(view)
         return
@@ -248,13 +251,14 @@ def _followed(control: ControlClient, tenant: str) -> bool:
 
 
 def _show_unheard(result: ActResult) -> None:
-    """Revoking and protecting ahead is meant; a slip of the pen looks the same."""
-    if result.unheard:
-        name = f"{result.session.tenant_id}/{result.session.session_id}"
-        typer.echo(one_line(f"control had not heard of {name}: no finding or envelope has that name"), err=True)
+    name = f"{result.session.tenant_id}/{result.session.session_id}"
+    show_unheard(name, "finding or envelope", unheard=result.unheard)
 
 
 def _show_subject(done: SubjectResult, *, as_json: bool) -> None:
+    of_token = done.subject_type == "jti"  # whose id control never hears
+    name = done.tenant_id if of_token else f"{done.subject_type} {done.tenant_id}/{done.subject_id}"
+    show_unheard(name, "session or envelope", unheard=done.unheard)
     if as_json:
         print_json(done)
         return

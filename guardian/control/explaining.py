@@ -8,6 +8,7 @@ from guardian.control.bounds import READING
 from guardian.control.cases.view import LATEST, as_it_went
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
+from guardian.control.heard import unheard_session, unheard_tenant
 from guardian.control.problems import Refusal
 from guardian.control.superseded import superseded, weighed
 from guardian.domain.finding import Finding, Kind
@@ -37,7 +38,12 @@ _ON_TENANTS: frozenset[PolicyAction] = frozenset(
 
 
 def explanation(
-    deps: ControlDeps, tenant_id: str, session_id: str | None, action: PolicyAction, role: Role
+    deps: ControlDeps,
+    caller: Principal,
+    tenant_id: str,
+    session_id: str | None,
+    action: PolicyAction,
+    role: Role,
 ) -> PolicyExplanation:
     """Policy's answer with every fact that it was shown. Raises Refusal for a question that makes no sense."""
     if action in _ON_SESSIONS and session_id is None:
@@ -54,6 +60,10 @@ def explanation(
             None if session_id is None or action in READING else _newest(rows, SessionKey(tenant_id, session_id))
         )
         evidence, less = _evidence(rows, newest)
+        if session_id is None:
+            unheard = unheard_tenant(rows, tenant_id, caller.tenants, now)
+        else:
+            unheard = unheard_session(rows, SessionKey(tenant_id, session_id))
         asked = situation(
             deps,
             rows,
@@ -77,6 +87,7 @@ def explanation(
         action=action,
         tenant_id=tenant_id,
         session_id=session_id,
+        unheard=unheard,
         allowed=decision.allowed,
         needs_approval=not decision.allowed and not decision.errors and consider(deps, seconded).allowed,
         policy_ids=decision.policy_ids,

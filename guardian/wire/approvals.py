@@ -73,6 +73,12 @@ class BreakGlassView(Body):
     ended_by: str | None = None
 
 
+class BreakGlassTaken(BreakGlassView):
+    """A grant as it is taken. `unheard` as in `ModeView`."""
+
+    unheard: bool = False
+
+
 class BreakGlassRequest(Ask):
     """The configuration caps `minutes`; a request for more is refused, not shortened."""
 
@@ -91,7 +97,7 @@ class BreakerView(Body):
     """A tenant's circuit breaker: while it is open, the monitor may only flag.
 
     It opens when automatic revocations rise far above the tenant's usual rate, and closes at `until`, or when
-    a person resets it.
+    a person resets it. `unheard` as in `ModeView`.
     """
 
     tenant_id: Identifier
@@ -103,6 +109,7 @@ class BreakerView(Body):
     reason: str = ""
     reset_at: AwareDatetime | None = None
     reset_by: str | None = None
+    unheard: bool = False
 
 
 class BreakerReset(Ask):

@@ -14,6 +14,7 @@ from guardian.wire.approvals import (
     BreakerReset,
     BreakerView,
     BreakGlassRequest,
+    BreakGlassTaken,
     BreakGlassView,
 )
 from guardian.wire.base import Mode, SessionOrder, SessionStatus
@@ -212,10 +213,10 @@ class ControlClient(ControlCalls):
         path = f"/v1/approvals/{segment(approval_id)}/decision"
         return self._ask(ApprovalView, "POST", path, body=body, seen=seen)
 
-    def break_glass(self, tenant_id: str, *, reason: str, minutes: int = 30) -> BreakGlassView:
+    def break_glass(self, tenant_id: str, *, reason: str, minutes: int = 30) -> BreakGlassTaken:
         """Act without a second person in this tenant for some minutes; people are told at once."""
         body = BreakGlassRequest(tenant_id=tenant_id, reason=reason, minutes=minutes)
-        return self._ask(BreakGlassView, "POST", "/v1/break-glass", body=body)
+        return self._ask(BreakGlassTaken, "POST", "/v1/break-glass", body=body)
 
     def end_break_glass(self, grant_id: str) -> BreakGlassView:
         return self._ask(BreakGlassView, "POST", f"/v1/break-glass/{segment(grant_id)}/end")

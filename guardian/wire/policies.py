@@ -13,7 +13,8 @@ class PolicyExplanation(Body):
 
     `facts` is everything that policy was shown; its `evidence_from` is the finding that the evidence comes from,
     if there is one, and `evidence_counts_less` why not all of that counts any more, as after people's word.
-    `needs_approval`: it would be permitted if a second person approved.
+    `needs_approval`: it would be permitted if a second person approved. `unheard`: whom or whose the question is
+    about is not known here, so it may be a typing error.
     """
 
     actor: str
@@ -21,6 +22,7 @@ class PolicyExplanation(Body):
     action: str
     tenant_id: Identifier
     session_id: Identifier | None = None
+    unheard: bool = False
     allowed: bool
     needs_approval: bool = False
     policy_ids: tuple[str, ...] = ()

@@ -45,12 +45,14 @@ class SubjectAct(Ask):
 
 
 class SubjectResult(Body):
-    """`changed` False: it was so already."""
+    """`changed` False: it was so already. `unheard`: no session or envelope of the tenant names it, which may be
+    intended, or a typing error."""
 
     tenant_id: Identifier
     subject_type: SubjectType
     subject_id: Identifier
     revoked: bool
     changed: bool
+    unheard: bool = False
     revision: Revision | None = None
     expires_at: AwareDatetime | None = None

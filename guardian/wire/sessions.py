@@ -110,6 +110,7 @@ class ModeView(Body):
     """A tenant's mode; `set_by` is empty while the configured default holds.
 
     `canary_percent` is the share of sessions, by a stable hash, that guardian may act on in mode canary.
+    `unheard`: nothing but modes has this tenant's name, which may be intended, or a typing error.
     """
 
     tenant_id: Identifier
@@ -119,6 +120,7 @@ class ModeView(Body):
     reason: str = ""
     at: AwareDatetime | None = None
     approval: ApprovalView | None = None  # the change waits for a second person; the mode is still what it was
+    unheard: bool = False
 
 
 class ModeRequest(Ask):

@@ -99,6 +99,36 @@ def test_leaving_shadow_waits_and_going_back_does_not(terminal: Terminal) -> Non
     assert "acme: shadow, set by ben" in _said(terminal("ben", "mode", "acme", "shadow", *WHY))
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)])
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        (("mode", "{}", "shadow", *WHY), "{}"),
+        (("mode", "{}"), "{}"),
+        (("breaker", "{}"), "{}"),
+        (("break-glass", "{}", *WHY), "{}"),
+        (("revoke", "{}", "agnet_7", "--subject", "agent", *WHY), "agent {}/agnet_7"),
+        (("reinstate", "{}", "agnet_8", "--subject", "agent", *WHY), "agent {}/agnet_8"),
+        (("revoke", "{}", "tok_1", "--subject", "jti", *WHY), "{}"),
+    ],
+)
+def test_whoever_slips_in_a_name_is_told_that_control_had_not_heard_of_it(
+    terminal: Terminal, args, name, more
+) -> None:
+    def told(tenant: str) -> str:
+        done = terminal("ben", *(each.format(tenant) for each in args), *more)
+        _said(done)
+        if args[0] == "break-glass":
+            grant = re.search(r"bgl_\w+", done.stdout)
+            assert grant is not None
+            _said(terminal("ben", "break-glass-end", grant[0]))
+        return done.stderr
+
+    said = f"control had not heard of {name.format('slip_1')}: no session"
+    assert said in told("slip_1")
+    assert ("control had not heard of" in told("t001")) == (name != "{}"), "of its agents it heard nothing"
+
+
 def test_the_modes_of_all_tenants_are_listed(terminal: Terminal) -> None:
     _said(terminal("ben", "mode", "t120", "shadow", *WHY))
     lines = _said(terminal("ann", "mode")).splitlines()

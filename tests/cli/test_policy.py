@@ -161,7 +161,9 @@ def printed(done: Result) -> list[str]:
 
 
 def test_explain_says_which_policy_decides_and_on_what_facts(policy, home):
-    lines = printed(policy("explain", "acme", "sess_1", "-c", str(home)))
+    done = policy("explain", "acme", "sess_1", "-c", str(home))
+    assert "control had not heard of acme/sess_1: no finding or envelope has that name" in done.stderr
+    lines = printed(done)
     assert lines[0] == "May the monitor revoke sess_1 of acme? No."
     assert lines[1] == "Refused by"
     assert lines[2].strip().startswith("auto-revoke-only-in-enforce: the tenant is not in mode enforce")

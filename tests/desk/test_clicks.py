@@ -844,6 +844,11 @@ def test_of_more_tenants_than_are_shown_it_says_so(office) -> None:
         lines = answer_command(many, "mode").splitlines()
     assert lines[0].startswith("`t00`: ")
     assert lines[10:] == ["and 2 more; name one: `/guardian mode TENANT`"]
+    assert not any("had not heard" in line for line in lines), "their own token names them"
+    with office.client("every", "responder", "*") as every:
+        assert answer_command(every, "mode tenat_acme").endswith(
+            "*. Guardian had not heard of it: is the name right?"
+        )
 
 
 def test_without_a_signing_secret_there_is_no_way_in(office) -> None:

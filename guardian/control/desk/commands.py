@@ -20,6 +20,7 @@ HELP = """*What guardian answers*
 `/guardian help` this
 An ID with spaces goes in back-ticks, as messages show it; to revoke, so does every `window:…`."""
 _QUOTED = re.compile(r"([^\s`]+/)?`([^`]+)`(?:\s+(.*))?", re.DOTALL)
+_SLIP = " Guardian had not heard of it: is the name right?"
 _SHOWN = 10
 _TRIED = 20  # tenants, for a name without one
 
@@ -92,7 +93,7 @@ def _session(control: DeskClient, tenant: str, session: str) -> str:
 
 def _revoke(control: DeskClient, tenant: str, session: str, reason: str) -> str:
     done = control.revoke(tenant, session, reason=reason[:1000])
-    slip = " Guardian had not heard of it: is the name right?" if done.unheard else ""
+    slip = _SLIP if done.unheard else ""
     if done.approval is not None:
         return f"A second person has to approve: {code(done.approval.id, 60)}.{slip}"
     already = "" if done.changed else " already"
@@ -107,7 +108,8 @@ def _mode(control: DeskClient, tenant: str) -> str:
     for name in tenants[:_SHOWN]:
         view = control.mode(name)
         share = f" {view.canary_percent} %" if view.mode == "canary" else ""
-        lines.append(f"{code(name, 120)}: *{view.mode}*{share}")
+        slip = f".{_SLIP}" if view.unheard else ""
+        lines.append(f"{code(name, 120)}: *{view.mode}*{share}{slip}")
     if len(tenants) > _SHOWN:
         lines.append(f"and {len(tenants) - _SHOWN} more; name one: `/guardian mode TENANT`")
     return "\n".join(lines)

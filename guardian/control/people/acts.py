@@ -9,6 +9,7 @@ from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.found import sole_finding
+from guardian.control.heard import unheard_session
 from guardian.control.people.granted import Act, bound, once, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.control.revocations.descendants import follow_down
@@ -63,7 +64,7 @@ def reinstate(
 
 def do_revoke(act: Act) -> ActResult:
     """A person's revocation, by hand or by approving it: no budget is spent. Needs a permit."""
-    unheard = _unheard(act)
+    unheard = unheard_session(act.rows, act.key)
     act.rows.sessions.meet(act.key, act.now)
     live = act.rows.ledger.live_entry(act.tenant_id, act.session_id)
     changed = live is None or live.cause is not None or live.expires_at <= act.now
@@ -122,7 +123,7 @@ def protect(
     """Say whether a session may be revoked automatically; also one that has not been met yet."""
 
     def do(act: Act) -> ActResult:
-        known, unheard = act.rows.sessions.get(session), _unheard(act)
+        known, unheard = act.rows.sessions.get(session), unheard_session(act.rows, session)
         changed = (known is not None and known.view.protected) != protected
         act.rows.sessions.protect(session, act.now, protected=protected)
         return _acted(act, changed=changed, revision=None, unheard=unheard, protected=protected)
@@ -220,7 +221,7 @@ def _wait(act: Act) -> ActResult | Refusal | None:
         return refusal
     if act.asked.action == "reinstate" and act.rows.ledger.live_entry(act.tenant_id, act.session_id) is None:
         return do_reinstate(act)
-    approval, unheard = act.put_up({}), _unheard(act)
+    approval, unheard = act.put_up({}), unheard_session(act.rows, act.key)
     if approval is None:
         return None
     view = act.rows.sessions.meet(act.key, act.now).view
@@ -241,12 +242,6 @@ def _elsewhere(act: Act) -> Refusal | None:
         f"nothing was revoked: under tenant {OPERATORS} the operators hear of records whose gateway may not speak"
         " for the tenant that they name; the finding says which one that is, revoke it there",
     )
-
-
-def _unheard(act: Act) -> bool:
-    """Whether neither a finding nor a person's word nor an envelope ever named the session."""
-    this, rows = act.key, act.rows
-    return not (rows.sessions.get(this) or rows.envelopes.newest(this) or rows.delegations.descendants(this, 1))
 
 
 def _code(act: Act) -> ReasonCode:

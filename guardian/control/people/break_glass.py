@@ -3,20 +3,21 @@
 from datetime import timedelta
 
 from guardian.control.deps import ControlDeps
+from guardian.control.heard import unheard_of
 from guardian.control.lapse import close_run_out, tell_end
 from guardian.control.news import tell
 from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.domain.text import moment
-from guardian.wire.approvals import BreakGlassRequest, BreakGlassView
+from guardian.wire.approvals import BreakGlassRequest, BreakGlassTaken, BreakGlassView
 from guardian.wire.principal import Principal
 
 
-def break_glass(deps: ControlDeps, principal: Principal, wanted: BreakGlassRequest) -> BreakGlassView:
+def break_glass(deps: ControlDeps, principal: Principal, wanted: BreakGlassRequest) -> BreakGlassTaken:
     """Take a grant for one tenant. Everybody hears of it at once, and again when it is over."""
     most, length = deps.settings.break_glass_most, timedelta(minutes=wanted.minutes)
 
-    def do(act: Act) -> BreakGlassView | Refusal:
+    def do(act: Act) -> BreakGlassTaken | Refusal:
         if length > most:
             act.audit(result="refused", minutes=wanted.minutes)
             return Refusal(422, f"minutes: at most {int(most.total_seconds() // 60)} at a time")
@@ -48,7 +49,7 @@ def break_glass(deps: ControlDeps, principal: Principal, wanted: BreakGlassReque
             now=act.now,
             about=grant.id,
         )
-        return grant
+        return BreakGlassTaken(**dict(grant), unheard=unheard_of(act))
 
     taken = permitted(deps, principal, "breakGlass", wanted.tenant_id, None, wanted.reason, do)
     deps.metrics.add("guardian_break_glass_total")

@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from guardian.control.deps import ControlDeps
+from guardian.control.heard import unheard_of
 from guardian.control.news import tell
 from guardian.control.people.approvals import overtaken
 from guardian.control.people.granted import Act, permitted
@@ -21,7 +22,7 @@ def set_mode(deps: ControlDeps, principal: Principal, tenant_id: str, ask_for: M
         return widening(deps, rows, tenant_id, ask_for)
 
     def do(act: Act) -> ModeView:
-        return do_set_mode(act, ask_for)
+        return do_set_mode(act, ask_for).model_copy(update={"unheard": unheard_of(act)})
 
     def waits(act: Act) -> ModeView | Refusal | None:
         if not act.two_may:
@@ -36,7 +37,8 @@ def set_mode(deps: ControlDeps, principal: Principal, tenant_id: str, ask_for: M
         approval = act.put_up(wish)
         if approval is None:
             return None
-        return deps.mode_of(act.rows, tenant_id).model_copy(update={"approval": approval})
+        told = {"approval": approval, "unheard": unheard_of(act)}
+        return deps.mode_of(act.rows, tenant_id).model_copy(update=told)
 
     return permitted(deps, principal, "setMode", tenant_id, None, ask_for.reason, do, waits=waits, facts=facts)
 

@@ -9,6 +9,7 @@ from guardian.control.authority import ask, record
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import lasts_until
 from guardian.control.facts import session_facts
+from guardian.control.heard import unheard_of
 from guardian.control.news import tell
 from guardian.control.people.granted import Act, Do, Whom, once, permitted
 from guardian.control.problems import Refusal
@@ -132,6 +133,7 @@ def _acted(act: Act, whom: Whom, entry: LedgerEntry | None, *, changed: bool, re
         revoked=revoked,
         changed=changed,
         revision=revision,
+        unheard=unheard_of(act),
         expires_at=entry.expires_at if entry is not None and revoked else None,
     )
 

@@ -9,7 +9,7 @@ from guardian.control.authority import may_read
 from guardian.control.people.break_glass import break_glass, end_break_glass
 from guardian.control.problems import READS, documented
 from guardian.domain.identity import Identifier
-from guardian.wire.approvals import BreakGlassList, BreakGlassRequest, BreakGlassView
+from guardian.wire.approvals import BreakGlassList, BreakGlassRequest, BreakGlassTaken, BreakGlassView
 
 router = APIRouter(prefix="/v1/break-glass", tags=["break-glass"])
 
@@ -17,7 +17,7 @@ GrantId = Annotated[Identifier, Path(description="The grant.")]
 
 
 @router.post("", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
-def take_break_glass(deps: Deps, caller: Writer, wanted: BreakGlassRequest) -> BreakGlassView:
+def take_break_glass(deps: Deps, caller: Writer, wanted: BreakGlassRequest) -> BreakGlassTaken:
     """Act without a second person in one tenant for some minutes. People are told, and every act is marked."""
     return break_glass(deps, caller, wanted)
 

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from guardian.control import breaker
 from guardian.control.authentication.caller import Caller, Deps, TenantId, Writer
 from guardian.control.authority import may_read
+from guardian.control.heard import unheard_of, unheard_tenant
 from guardian.control.news import tell
 from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import READS, documented
@@ -18,7 +19,10 @@ def show_breaker(deps: Deps, caller: Caller, tenant_id: TenantId) -> BreakerView
     """Whether the tenant's breaker keeps the monitor from revoking, and how far off that is."""
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        return breaker.look(deps, rows, tenant_id, deps.clock())
+        now = deps.clock()
+        view = breaker.look(deps, rows, tenant_id, now)
+        unheard = unheard_tenant(rows, tenant_id, caller.tenants, now)
+    return view.model_copy(update={"unheard": unheard})
 
 
 @router.post("/{tenant_id}/reset", responses=documented(400, 401, 403, 404, 413, 422, 503))
@@ -31,7 +35,7 @@ def reset_breaker(deps: Deps, caller: Writer, tenant_id: TenantId, ask: BreakerR
         act.audit(result="changed" if changed else "unchanged")
         if changed:
             _tell_of_reset(act)
-        return breaker.look(deps, act.rows, tenant_id, act.now)
+        return breaker.look(deps, act.rows, tenant_id, act.now).model_copy(update={"unheard": unheard_of(act)})
 
     return permitted(deps, caller, "resetBreaker", tenant_id, None, ask.reason, do)
 

@@ -35,4 +35,4 @@ def explain_policy(
     `setMode` is asked for a change that gives guardian more power.
     """
     may_read(deps, caller, "read", tenant_id)
-    return explanation(deps, tenant_id, session_id, action, role)
+    return explanation(deps, caller, tenant_id, session_id, action, role)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from guardian.control.authentication.caller import Caller, Deps, TenantId, Writer
 from guardian.control.authority import may_read
+from guardian.control.heard import unheard_tenant
 from guardian.control.people.modes import set_mode
 from guardian.control.problems import READS, documented
 from guardian.domain.revocation import LARGEST
@@ -39,11 +40,11 @@ def show_mode(deps: Deps, caller: Caller, tenant_id: TenantId) -> ModeView:
     """The tenant's mode, with the change that waits for a second person, if one does."""
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        known = deps.mode_of(rows, tenant_id)
-        waiting = rows.approvals.pending(tenant_id, None, "setMode", deps.clock())
-    if waiting is None:
-        return known
-    return known.model_copy(update={"approval": waiting.view})
+        known, now = deps.mode_of(rows, tenant_id), deps.clock()
+        waiting = rows.approvals.pending(tenant_id, None, "setMode", now)
+        unheard = unheard_tenant(rows, tenant_id, caller.tenants, now)
+    approval = None if waiting is None else waiting.view
+    return known.model_copy(update={"approval": approval, "unheard": unheard})
 
 
 @router.put(

@@ -129,7 +129,7 @@ class ModeRows:
 
     def put(self, view: ModeView) -> None:
         self.connection.execute(delete(mode).where(mode.c.tenant_id == view.tenant_id))
-        self.connection.execute(insert(mode).values(**view.model_dump(exclude={"approval"})))
+        self.connection.execute(insert(mode).values(**view.model_dump(exclude={"approval", "unheard"})))
 
 
 @dataclass(frozen=True, slots=True)

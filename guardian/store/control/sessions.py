@@ -139,6 +139,17 @@ class SessionRows:
         wanted = select(envelope.c.version).where(*mine, envelope.c.delegator_id == delegator_id).limit(1)
         return self.connection.execute(wanted).first() is not None
 
+    def names(self, tenant_id: str, field: str, name: str) -> bool:
+        """Whether a version of some session's envelope, or a finding on one, has `name` in `field`."""
+        return self._any(*((t.c.tenant_id == tenant_id) & (t.c[field] == name) for t in (envelope, session)))
+
+    def has_tenant(self, tenant_id: str) -> bool:
+        """Whether it has a session or a registered envelope."""
+        return self._any(*(table.c.tenant_id == tenant_id for table in (envelope, session)))
+
+    def _any(self, *where: ColumnElement[bool]) -> bool:
+        return bool(self.connection.execute(select(or_(*(exists().where(each) for each in where)))).scalar_one())
+
     def tenants(self) -> set[str]:
         """Tenants that have a session, a registered envelope or a mode of their own."""
         return set(self.connection.execute(_TENANTS).scalars())
