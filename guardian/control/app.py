@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -28,7 +29,7 @@ from guardian.control.distribution.waiting import LongPolls, Places
 from guardian.control.distribution.wholes import WholeLists
 from guardian.control.lapse import sweep
 from guardian.control.news import spread
-from guardian.control.problems import documented, install_problems
+from guardian.control.problems import documented, header, install_problems
 from guardian.control.revocations.walking import Waits, follow_on
 from guardian.control.rounds import Rounds
 from guardian.control.routes import MODULES
@@ -41,6 +42,14 @@ from guardian.store.turns import Rest
 from guardian.wire.base import Problem
 
 _LISTEN_EVERY_S = _FOLLOW_EVERY_S = 1.0
+
+_ANY = (400, 413, 500)
+_WITH_TOKEN = (401, 422, 503)
+_NAME = header("x-request-id", "What the log and a problem's `correlation_id` call this request.")
+_HEADERS = {
+    "401": header("WWW-Authenticate", "Bearer, and `invalid_token` where one was shown."),
+    "503": header("Retry-After", "Seconds, where it is only for the moment (`too_many_…`)."),
+}
 
 
 def create_app(
@@ -175,10 +184,18 @@ def _openapi(app: FastAPI) -> bytes:
         schemas.pop(unused, None)
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            responses = operation["responses"]
             if path in PUBLIC:
                 operation.pop("security", None)
-                responses.pop("422", None)
-            else:  # any query may be unknown
-                responses.setdefault("422", documented(422)[422])
+                operation["responses"].pop("422", None)
+            _complete(operation, public=path in PUBLIC)
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _complete(operation: dict[str, Any], *, public: bool) -> None:
+    """Name what any route may answer besides its own: the gate's refusals, a body that is late, a crash."""
+    statuses = (*_ANY, *(() if public else _WITH_TOKEN), *((408,) if "requestBody" in operation else ()))
+    responses = operation["responses"]
+    for status, response in documented(*statuses).items():
+        responses.setdefault(str(status), response)
+    for status, response in responses.items():
+        response["headers"] = response.get("headers", {}) | _HEADERS.get(status, {}) | _NAME

@@ -131,6 +131,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _TITLES[status], "content": content} for status in statuses}
 
 
+def header(name: str, description: str, *, always: bool = False) -> dict[str, dict[str, Any]]:
+    """For `headers` of an answer in `responses=`; `always`: no such answer is without it."""
+    return {name: {"description": description, "schema": {"type": "string"}, "required": always}}
+
+
 READS = documented(401, 403, 404, 422, 503)
 """The refusals of a route that reads what one tenant has, or may be filtered by a tenant."""
 

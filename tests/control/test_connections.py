@@ -80,7 +80,13 @@ def test_nor_is_who_goes_on_with_a_body_that_was_refused(stage):
 
 @pytest.mark.parametrize("announced", ["Content-Length: 39", "Transfer-Encoding: chunked"])
 @pytest.mark.parametrize(
-    ("asked", "status"), [("GET /healthz", 200), ("HEAD /healthz", 405), ("POST /v1/check/tools/call", 401)]
+    ("asked", "status"),
+    [
+        ("GET /healthz", 200),
+        ("HEAD /healthz", 200),
+        ("HEAD /.well-known/jwks.json", 405),
+        ("POST /v1/check/tools/call", 401),
+    ],
 )
 def test_what_follows_a_question_is_never_taken_for_the_body_that_it_announced(stage, asked, status, announced):
     """As a proxy's that hands on its client's length, and no body."""

@@ -155,9 +155,11 @@ def test_the_openapi_document_names_every_refusal_as_a_problem(stage):
             for status, response in operation["responses"].items():
                 if status.startswith(("4", "5")) and path != "/readyz":
                     assert list(response["content"]) == ["application/problem+json"], (method, path, status)
+            assert {"400", "413", "500"} <= set(operation["responses"]), "the gate's, whatever is asked"
+            assert ("408" in operation["responses"]) == ("requestBody" in operation), path
             if path.startswith("/v1"):
                 assert operation["security"] == [{"token": []}]
-                assert {"401", "422"} <= set(operation["responses"]), path
+                assert {"401", "422", "503"} <= set(operation["responses"]), path
     text = json.dumps(document)
     for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
         assert name in document["components"]["schemas"]

@@ -19,7 +19,22 @@ from schemathesis.specs.openapi.checks import (
 
 from guardian.wire.exceptions import ExceptionView
 
+GENERAL = {
+    "cache-control", "content-encoding", "content-length", "content-security-policy", "content-type",
+    "cross-origin-resource-policy", "referrer-policy", "vary", "x-content-type-options",
+}  # fmt: skip
+"""Headers that mean here what they mean everywhere."""
+
+
+def every_other_header_is_named(_context: Any, response: Any, case: Any) -> None:
+    operation = case.operation.definition.raw
+    named = operation["responses"][str(response.status_code)]["headers"]
+    sent = {name.lower() for name in response.headers} - GENERAL
+    assert sent <= {name.lower() for name in named}, (case.operation.label, response.status_code, sent)
+
+
 CHECKS = [
+    every_other_header_is_named,
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,

@@ -25,7 +25,7 @@ class Places:
         """One place for as long as the context lasts. Raises Refusal when all of the principal's are taken."""
         if self._taken[principal_id] >= self._most:
             detail = f"{self._most} {self._kind} are open already with tokens of this principal"
-            raise Refusal(503, detail, code=self._code)
+            raise Refusal(503, detail, code=self._code, headers={"Retry-After": "1"})
         self._taken[principal_id] += 1
         try:
             yield

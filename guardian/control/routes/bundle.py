@@ -10,7 +10,7 @@ from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import may_read
 from guardian.control.distribution.looking import SharedLooks
 from guardian.control.distribution.waiting import LongPolls
-from guardian.control.problems import READS, absent, documented
+from guardian.control.problems import READS, absent, documented, header
 from guardian.control.routes.revocations import Instance, narrowed, note_held
 from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE
 from guardian.revocation.port import Rendered
@@ -20,9 +20,10 @@ router = APIRouter(prefix="/v1/opa", tags=["revocations"])
 
 _OPA = "opa"
 _WAIT = re.compile(r"(?:^|[;,\s])wait=(\d{1,6})")
+_TAGGED = header("ETag", "For If-None-Match.", always=True)
 _RESPONSES = READS | {
-    200: {"content": {MEDIA_TYPE: {}, LONG_POLLED: {}}, "description": "The bundle"},
-    304: {"description": "Nothing changed since the entity tag that was sent"},
+    200: {"content": {MEDIA_TYPE: {}, LONG_POLLED: {}}, "description": "The bundle", "headers": _TAGGED},
+    304: {"description": "Nothing changed since the entity tag that was sent", "headers": _TAGGED},
 }
 
 

@@ -1,6 +1,7 @@
 """`/v1/cases`: one session as people decide on it, with the digest that binds a decision to what was seen."""
 
 from datetime import timedelta
+from typing import Any
 
 from fastapi import APIRouter, Response
 
@@ -10,16 +11,17 @@ from guardian.control.cases.case import case_key
 from guardian.control.cases.similar import with_similar
 from guardian.control.cases.view import case_view
 from guardian.control.people.granted import Act, bound, permitted
-from guardian.control.problems import READS, Refusal, absent, documented
+from guardian.control.problems import READS, Refusal, absent, documented, header
 from guardian.domain.identity import SessionKey
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
 
 router = APIRouter(tags=["cases"])
 
 _NEWEST = 1000
+_TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": header("ETag", "For If-Match.", always=True)}}
 
 
-@router.get("/v1/cases/{tenant_id}/{session_id:path}", responses=READS)
+@router.get("/v1/cases/{tenant_id}/{session_id:path}", responses=READS | _TAGGED)
 def show_case(
     deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, response: Response
 ) -> CaseView:

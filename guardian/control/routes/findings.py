@@ -1,6 +1,6 @@
 """`/v1/findings`: the monitor reports, people read and judge."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -20,15 +20,19 @@ from guardian.control.authority import may_read
 from guardian.control.found import sole_finding
 from guardian.control.intake import receive
 from guardian.control.people import acts
-from guardian.control.problems import READS, documented
+from guardian.control.problems import READS, documented, header
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.identity import Identifier
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judged, VerdictRequest
 
 router = APIRouter(prefix="/v1/findings", tags=["findings"])
 
+_REPLAYED: dict[int | str, dict[str, Any]] = {
+    200: {"headers": header("Idempotency-Replayed", "`true`: it was reported already.", always=True)}
+}
 
-@router.post("", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
+
+@router.post("", responses=documented(400, 401, 403, 404, 409, 413, 422, 503) | _REPLAYED)
 async def submit_finding(
     request: Request, deps: Deps, caller: Caller, finding: Finding, response: Response
 ) -> FindingOutcome:

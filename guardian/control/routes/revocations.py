@@ -17,7 +17,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.distribution.listing import Listing, RevocationListings
 from guardian.control.distribution.looking import SharedLooks, Signed
 from guardian.control.distribution.waiting import LongPolls
-from guardian.control.problems import READS, Refusal
+from guardian.control.problems import READS, Refusal, header
 from guardian.control.watchers.peers import UNNAMED
 from guardian.control.watchers.restored import gave_away
 from guardian.domain.revocation import Revision
@@ -43,9 +43,14 @@ Instance = Annotated[
         description="Which of the gateway's processes asks, so that each can be watched.",
     ),
 ]
+_SHOWN = (
+    header("ETag", "For If-None-Match.", always=True)
+    | header("Guardian-Revision", "EPOCH.N of the newest entry within reach.", always=True)
+    | header(HEADER, "Detached JWS over the body, or with 304 over the entity tag; where lists are signed.")
+)
 _RESPONSES = READS | {
-    200: {"model": RevocationList, "description": "The list, or with `since` what changed"},
-    304: {"description": "Nothing changed since the entity tag that was sent"},
+    200: {"model": RevocationList, "description": "The list, or with `since` what changed", "headers": _SHOWN},
+    304: {"description": "Nothing changed since the entity tag that was sent", "headers": _SHOWN},
 }
 
 

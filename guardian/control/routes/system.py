@@ -22,11 +22,13 @@ _EMPTY: dict[int | str, dict[str, Any]] = {200: {"description": "Yes; the body i
 
 
 @router.get("/healthz", responses=_EMPTY, response_class=Response)
+@router.head("/healthz", include_in_schema=False, response_class=Response)
 async def healthz() -> Response:
     """Whether the process answers. Says nothing else, to anybody."""
     return Response(status_code=200)
 
 
+@router.head("/readyz", include_in_schema=False, response_class=Response)
 @router.get(
     "/readyz",
     responses=_EMPTY | {503: {"content": {"text/plain": {}}, "description": "No, and what is not"}},

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from datetime import timedelta
+from itertools import product
 
 import anyio.to_thread
 import httpx
@@ -222,8 +223,8 @@ def test_denied_acts_are_audited(stage):
 
 
 def test_health_is_open_and_says_nothing(stage):
-    for path in ("/healthz", "/readyz"):
-        got = stage.client.get(path)
+    for method, path in product(("GET", "HEAD"), ("/healthz", "/readyz")):  # balancers probe with either
+        got = stage.client.request(method, path)
         assert (got.status_code, got.content) == (200, b"")
 
 

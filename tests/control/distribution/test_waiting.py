@@ -88,7 +88,7 @@ def test_one_long_poll_too_many_is_refused_and_the_same_without_waiting_is_answe
     refused = stage.call("GET", path, "gateway", **asks)
     assert refused.status_code == 503
     assert refused.headers["content-type"] == "application/problem+json"
-    assert refused.json()["code"] == "too_many_long_polls"
+    assert (refused.json()["code"], refused.headers["retry-after"]) == ("too_many_long_polls", "1")
     assert stage.call("GET", path, "gateway").status_code in (200, 404)
 
 
