@@ -72,9 +72,10 @@ class Explanation:
         later = "%H:%M:%S" if len(days) == 1 else "%Y-%m-%d %H:%M:%S"
         span = f"{s['begin']:%Y-%m-%d %H:%M:%S} to {s['end']:{later}} UTC"
         yield f"{s['actions']} calls, {s['denied']} refused by the gateway, {span}"
-        how = "promised" if s["promised"] else "estimated, not covered by the calibration"
+        share, covered = ("at most", "covered") if s["promised"] else ("an estimated", "not covered")
         if figure := one_in(s["one_in"]):
-            yield f"At its worst at most 1 in {figure} honest sessions gathers as much evidence ({how})"
+            rare = f"{share} 1 in {figure} honest sessions gathers as much evidence"
+            yield f"At its worst {rare} ({covered} by the calibration)"
         else:
             yield "Its evidence is nothing unusual"
         turns = self.timeline[self.timeline["step"] > _TURN].nlargest(3, "step", keep="all").sort_values("act")

@@ -1,8 +1,9 @@
 """The columns of every frame: name, dtype and meaning. Columns are added, never renamed or taken away.
 
-Times are UTC. `one_in` says that at most one in so many honest sessions gathers this much evidence; scores lie in
-[0, 1] and higher is further from the declared purpose. Names (`N`) are safe to join by, text (`T`) is for reading;
-lists are tuples and maps are dicts, None where the log did not say.
+Times are UTC. `one_in` says that at most one in so many honest sessions gathers this much evidence, where it is
+`promised`; else it is estimated. Scores lie in [0, 1] and higher is further from the declared purpose. Names (`N`)
+are safe to join by, text (`T`) is for reading; lists are tuples and maps are dicts, None where the log did not
+say.
 """
 
 from collections.abc import Callable
@@ -57,7 +58,7 @@ _FOR_WHAT = (
 )
 _EVIDENCE = (
     Column("score", "number", "fused signals, in [0, 1]"),
-    Column("one_in", "number", "at most one in so many honest sessions gets here"),
+    Column("one_in", "number", "one in so many honest sessions gets here: at most, if promised"),
     Column("promised", "truth", "whether the calibration covers one_in; else it is estimated"),
 )
 

@@ -109,6 +109,23 @@ def test_a_session_that_is_as_frequent_as_any_is_not_said_to_be_rare(lay):
     assert "1 in " not in told
 
 
+@pytest.mark.parametrize(
+    ("promised", "says"),
+    [
+        (True, "at most 1 in 2,340 honest sessions gathers as much evidence (covered by the calibration)"),
+        (
+            False,
+            "an estimated 1 in 2,340 honest sessions gathers as much evidence (not covered by the calibration)",
+        ),
+    ],
+)
+def test_at_most_is_said_of_what_is_promised_alone(lay, promised, says):
+    root = lay(session_evidence=3.4, one_in=2345.6, promised=promised)
+    told = str(explain(open_archive(root, tenant="acme"), "s1"))
+    assert f"At its worst {says}" in told
+    assert told.count("at most") == promised
+
+
 def test_a_session_whose_beginning_the_archive_does_not_have_is_explained_and_drawn(lay):
     """Its first call there brings all the evidence that was gathered before."""
     lay(session_evidence=390.0, one_in=5e11)

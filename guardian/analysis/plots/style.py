@@ -75,7 +75,7 @@ def one_in_axis(axis: Any) -> None:
     """A logarithmic axis of "1 in N honest sessions"."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_formatter(FuncFormatter(lambda n, _: rounded(n)))
-    axis.set_label_text("evidence: at most 1 in N honest sessions", fontsize="small")
+    axis.set_label_text("evidence: 1 in N honest sessions", fontsize="small")
 
 
 def thresholds(axes: Any, asks_at: tuple[float, float] | None, *, across: bool = True) -> float:
