@@ -13,7 +13,9 @@ from guardian.tightening.mining import Abstention
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
+_LOOKALIKE = str.maketrans({"@": "＠", "$": "＄"})  # of these some forges take no backslash for an answer
 _SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*{}[]<>#|~!&"})
+_EMOJI = re.compile(r":(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
 _OPENING = re.compile(r"(?<!\w)_+")
 _SCHEME, _WWW = re.compile("(?i)(mailto|xmpp):|:(?=//)"), re.compile(r"(?i)(www)\.")
 """What code forges turn into links by themselves: https://github.github.com/gfm/#autolinks-extension-"""
@@ -85,10 +87,11 @@ def report(
 
 
 def inert(text: str) -> str:
-    """Text that agents wrote, made inert in Markdown: no markup, link or mention, no new table cell or line."""
-    line = plain(text, 500).translate(_SPECIAL)
+    """Text that agents wrote, made inert in Markdown as code forges read it: no markup, link, mention, emoji or
+    formula, no new table cell or line."""
+    line = _EMOJI.sub("∶", plain(text, 500)).translate(_SPECIAL)
     line = _OPENING.sub(lambda found: "\\_" * len(found[0]), line)
-    return _WWW.sub(r"\1\\[.\\]", _SCHEME.sub(r"\1\\[:\\]", line)).replace("@", "＠")
+    return _WWW.sub(r"\1\\[.\\]", _SCHEME.sub(r"\1\\[:\\]", line)).translate(_LOOKALIKE)
 
 
 def _glance(proposal: Proposal) -> list[str]:

@@ -264,6 +264,12 @@ def test_text_of_agents_becomes_no_link_by_itself_calls_nobody_and_is_not_set_of
     assert inert("x_www.evil.example/a _WWW.evil.example") == (r"x_www\[.\]evil.example/a \_WWW\[.\]evil.example")
 
 
+def test_text_of_agents_is_no_emoji_and_no_formula_on_a_code_forge():
+    assert inert("crm.read :white_check_mark: approved :+1:") == "crm.read ∶white_check_mark: approved ∶+1:"
+    assert inert(r"$\text{approved}$ $$x$$") == r"＄\\text\{approved\}＄ ＄＄x＄＄"
+    assert inert("a : b, 12:30") == "a : b, 12:30"
+
+
 def test_of_many_roles_of_which_too_little_is_known_the_report_names_those_with_the_most_history(proposal):
     few = [
         Abstention(Scope("acme", f"words {n}", "r"), f"{n % 50:,} honest sessions, 59 are needed")
