@@ -3,6 +3,7 @@
 import stat
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -191,6 +192,57 @@ def test_control_is_asked_page_by_page_and_for_the_one_tenant_only(control, monk
     mine = open_control("http://control.example", tenant="tenant_initech", token="secret")
     assert asked[-1]["tenant_id"] == "tenant_initech"
     assert {view.finding.tenant_id for view in mine.views} == {"tenant_initech"}
+
+
+def test_each_tenants_newest_are_asked_for_whatever_others_have_and_where_some_are_missing_that_is_told(
+    control, monkeypatch, tmp_path
+):
+    """Also by an export that is made of it, and by one of that."""
+    first, noon = control.views[0], datetime(2026, 5, 12, 12, tzinfo=UTC)
+    made = [("c", 0), ("b", 1), *(("a", n) for n in range(2, 6))]
+    views = [
+        first.model_copy(
+            update={
+                "finding": first.finding.model_copy(
+                    update={"id": f"fnd_{n}", "tenant_id": tenant, "time": noon + timedelta(days=n)}
+                )
+            }
+        )
+        for tenant, n in made
+    ]
+
+    def answer(request):
+        query = dict(request.url.params)
+        mine = [
+            each
+            for each in reversed(views)
+            if each.finding.tenant_id == query.get("tenant_id", each.finding.tenant_id)
+        ]
+        return httpx.Response(200, text=FindingPage(items=tuple(mine)).model_dump_json())
+
+    transport = httpx.MockTransport(answer)
+    monkeypatch.setattr(
+        controlled, "ControlClient", lambda url, token, **_: ControlClient(url, token, transport=transport)
+    )
+    monkeypatch.setattr(controlled, "MOST", 3)
+
+    def opened(tenant, place="http://control.example"):
+        return [view.finding.id for view in open_control(place, tenant=tenant, token="secret").views]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert opened(("b", "c")) == ["fnd_0", "fnd_1"]
+    for tenant in ("a", ("a", "b"), "*"):
+        with pytest.warns(UserWarning, match="before 2026-05-15 12:00 UTC some are missing") as told:
+            found = opened(tenant)
+        assert found == (["fnd_1"] if "b" in tenant else []) + ["fnd_3", "fnd_4", "fnd_5"]
+        assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match="some are missing"):
+        open_control("http://control.example", tenant="*", token="secret").save(tmp_path / "one")
+    with pytest.warns(UserWarning, match="before 2026-05-15 12:00 UTC some are missing"):
+        open_control(tmp_path / "one", tenant="a").save(tmp_path / "two")
+    with pytest.warns(UserWarning, match="some are missing"):
+        assert opened("*", tmp_path / "two") == ["fnd_3", "fnd_4", "fnd_5"]
 
 
 def test_what_control_said_can_be_saved_for_its_owner_alone_and_read_again(control, tmp_path):
