@@ -19,7 +19,8 @@ A handle sees the tenants it was opened for and no other; several, or all (`tena
 keeps analyses apart; who may read the files at all is the file system's business.
 
 What agents wrote is hostile: in frames, hidden characters are shown by their code points (`‹U+202E›`), and
-pandas' HTML does not typeset `$…$`. `arrow()` has the values untouched. Needs the `notebooks` extra.
+pandas' HTML does not typeset `$…$`. For a spreadsheet write a frame with `to_csv(frame, path)`: what pandas
+writes may be a formula there. `arrow()` has the values untouched. Needs the `notebooks` extra.
 """
 
 try:
@@ -35,6 +36,7 @@ from guardian.analysis.archived import ArchiveView
 from guardian.analysis.controlled import ControlView, open_control
 from guardian.analysis.explaining import Explanation, explain
 from guardian.analysis.judged import feedback, findings
+from guardian.analysis.neutral import to_csv
 from guardian.analysis.opening import open_archive, open_sources
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "open_archive",
     "open_control",
     "open_sources",
+    "to_csv",
 ]
 
 pd.set_option("display.html.use_mathjax", False)  # an agent's $…$ is no formula

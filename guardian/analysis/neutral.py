@@ -1,11 +1,15 @@
 """Agents' text made safe for frames, their HTML, terminals and figures."""
 
+import csv
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from guardian.alerting.neutralise import csv_cell
+from guardian.disk import write_atomically
 from guardian.domain.text import plain
 
 LONGEST = 8192
@@ -31,6 +35,25 @@ def name(value: str) -> str:
     if shown == value and _SHOWN_MARK not in value:
         return value
     return f"{shown}‹#{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}›"
+
+
+def to_csv(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write a frame for spreadsheets, in which no text is a formula (`'=…`); returns the file, which its owner
+    alone can read. What it is indexed by comes first, unless that only numbers the rows.
+
+    Raises OSError, and then leaves an older file in place.
+    """
+    rows = frame if pd.api.types.is_numeric_dtype(frame.index) else frame.reset_index()
+    told = [list(map(_cell, rows.iloc[:, n])) for n in range(rows.shape[1])]
+    made = pd.DataFrame(dict(enumerate(told)), dtype="object")
+    with write_atomically(Path(path), mode=0o600) as file:
+        # quoted, or where a semicolon parts the cells what follows one in a text would be a cell, too
+        made.to_csv(file, header=list(map(_cell, rows.columns)), index=False, quoting=csv.QUOTE_NONNUMERIC)
+    return Path(path)
+
+
+def _cell(value: Any) -> Any:
+    return csv_cell(value, len(value) + 1) if isinstance(value, str) else value
 
 
 def label(value: Any, limit: int = 36) -> str:

