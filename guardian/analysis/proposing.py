@@ -15,8 +15,9 @@ from guardian.errors import ConfigurationError
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.backtest import backtest as run
 from guardian.tightening.envelope import patched_tools
+from guardian.tightening.folder import read_proposal
 from guardian.tightening.history import Trust
-from guardian.tightening.proposal import Proposal, read_proposal
+from guardian.tightening.proposal import Proposal
 from guardian.tightening.sessions import IDLE
 from guardian.tightening.surface import Surface
 from guardian.tightening.wording import said

@@ -7,7 +7,7 @@ from guardian.bootstrap import plugins
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
 from guardian.policy.cedar_text import forbid_problems
-from guardian.tightening.proposal import Backend
+from guardian.tightening.port import Backend
 
 
 def backends(settings: Settings) -> dict[str, Backend]:

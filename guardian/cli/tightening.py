@@ -92,7 +92,7 @@ def propose(
     """
     from guardian.bootstrap.archiving import open_archive
     from guardian.commands import tightening
-    from guardian.tightening.proposal import replaceable
+    from guardian.tightening.folder import replaceable
 
     settings = settings_from(config, required=archive is None)
     if verify is not None:
@@ -270,11 +270,13 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
 
 def _show_made(made: "Made", out: Path | None, *, as_json: bool) -> None:
     """The report, or of a folder that was written what it holds and what the checks say."""
+    from guardian.tightening.proposal_json import as_json as told
+
     proposal = made.proposal
     problems = {name: list(found) for name, found in made.problems.items() if found}
     if as_json:
         folder = None if out is None else str(out)
-        print_json({"proposal": proposal.as_json(), "problems": problems, "folder": folder})
+        print_json({"proposal": told(proposal), "problems": problems, "folder": folder})
     elif out is None:
         typer.echo(escape(made.files["REPORT.md"]))
     else:

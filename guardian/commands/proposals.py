@@ -14,10 +14,12 @@ from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction
 from guardian.domain.text import plain, some
 from guardian.errors import ConfigurationError, ProposalError
+from guardian.tightening.alike import alike
 from guardian.tightening.backtest import Backtest, Change, Unheld, backtest
 from guardian.tightening.envelope import patched_tools
+from guardian.tightening.folder import read_proposal
 from guardian.tightening.history import note_spelling
-from guardian.tightening.proposal import Proposal, alike, read_proposal
+from guardian.tightening.proposal import Proposal
 from guardian.tightening.redacted import marked
 from guardian.tightening.rejections import reject
 from guardian.tightening.sessions import IDLE

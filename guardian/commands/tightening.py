@@ -29,18 +29,14 @@ from guardian.tightening.authority import Authority, Ledger
 from guardian.tightening.backtest import Change, backtest
 from guardian.tightening.caution import Caution
 from guardian.tightening.envelope import patched_tools
+from guardian.tightening.folder import EXAMPLES, PROPOSAL, REPORT, write_folder
 from guardian.tightening.grants import Grant
 from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.own import OwnForbids, audited_calls, narrowable
-from guardian.tightening.proposal import (
-    EXAMPLES,
-    PROPOSAL,
-    REPORT,
-    Backend,
-    Proposal,
-    write_folder,
-)
+from guardian.tightening.port import Backend
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.proposal_json import as_json
 from guardian.tightening.redacted import marked
 from guardian.tightening.rejections import read_rejections, still_rejected
 from guardian.tightening.report import report
@@ -248,7 +244,7 @@ def proposed(
 
 def rendered(proposal: Proposal, languages: Mapping[str, Backend], examples: Sequence[Mapping[str, Any]]) -> Made:
     """Every file of the folder, and what the checks say."""
-    files: dict[str, str] = {PROPOSAL: json.dumps(proposal.as_json(), indent=2, sort_keys=True) + "\n"}
+    files: dict[str, str] = {PROPOSAL: json.dumps(as_json(proposal), indent=2, sort_keys=True) + "\n"}
     problems: dict[str, list[str]] = {}
     for name, backend in languages.items():
         made = backend.files(proposal)

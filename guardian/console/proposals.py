@@ -13,8 +13,9 @@ from guardian.console.pages import Pages
 from guardian.domain.restriction import Restriction
 from guardian.errors import ProposalError
 from guardian.tightening.envelope import EnvelopePatches
+from guardian.tightening.folder import PROPOSAL, read_proposal, rendered
 from guardian.tightening.grants import Grant
-from guardian.tightening.proposal import PROPOSAL, Proposal, read_proposal, rendered
+from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 from guardian.wire.visits import Visit
 

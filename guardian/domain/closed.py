@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 _MOST_KEYS = 100
 
@@ -22,3 +22,16 @@ class Closed(BaseModel):
         if isinstance(told, dict) and len(told) > _MOST_KEYS:
             raise ValueError(f"an object here has {_MOST_KEYS} keys at most, got {len(told)}")
         return told
+
+
+def first_of(error: ValidationError) -> str:
+    """The first of what is wrong, and where, in one line for people."""
+    told = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, told["loc"]))
+    match told["type"]:
+        case "missing":
+            return f"{where} is missing"
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return f"{where} is not known here"
+    said = told["msg"].removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said

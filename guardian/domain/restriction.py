@@ -5,12 +5,12 @@ miner, backtest and every rendered policy can be held to the same sentence.
 """
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from guardian.domain.closed import first_of
 from guardian.domain.rules import ROOT, RULES, Placed, Rule
 
 
@@ -86,18 +86,29 @@ class Restriction:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Restriction":
-        """Raises KeyError or ValueError for what is no restriction, or names itself wrongly."""
-        told = dict(value["rule"])
-        rule_type: Any = RULES[told.pop("kind")]
+    def from_json(cls, value: object) -> "Restriction":
+        """Raises ValueError for what is no restriction, says what is not known, or names itself wrongly."""
         try:
-            rule = TypeAdapter(rule_type).validate_python(told)
-            scope = TypeAdapter(Scope).validate_python(value["scope"])
-            support = TypeAdapter(Support).validate_python(value["support"])
+            told = _Told.model_validate(value)
+            kind = told.rule.get("kind")
+            if not isinstance(kind, str) or kind not in RULES:
+                raise ValueError(f"rule.kind: {kind!r} is none of {', '.join(RULES)}")
+            rule_type: Any = RULES[kind]
+            given = {name: each for name, each in told.rule.items() if name != "kind"}
+            rule = TypeAdapter(rule_type).validate_python(given)
         except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            raise ValueError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
-        made = cls(scope, rule, str(value["why"]), support)
-        if value.get("id", made.id) != made.id:
-            raise ValueError(f"restriction {value['id']} was edited: by its content it is {made.id}")
+            raise ValueError(first_of(error)) from error
+        made = cls(told.scope, rule, told.why, told.support)
+        if told.id not in (None, made.id):
+            raise ValueError(f"restriction {told.id} was edited: by its content it is {made.id}")
         return made
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    id: str | None = None
+    scope: Scope
+    rule: dict[str, Any]
+    why: str
+    support: Support

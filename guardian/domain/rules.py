@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, ClassVar, NamedTuple
 
+from pydantic import ConfigDict
+
 from guardian.domain.past import LIST, OBJECT, PastCall, flat_arguments
 
 Scalar = str | int | bool
@@ -30,6 +32,7 @@ class _Rule(ABC):
     """`broken_by` answers None where the log does not say enough for any policy to judge."""
 
     kind: ClassVar[str]
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     @property
     @abstractmethod

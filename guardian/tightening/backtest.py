@@ -14,6 +14,7 @@ from guardian.domain.wildcards import allows, covers
 from guardian.tightening.grants import Grant, class_name
 from guardian.tightening.history import Trust
 from guardian.tightening.sessions import Places, by_place
+from guardian.tightening.surface import Count
 
 _TELL_EVERY = 20_000
 Patched = Mapping[tuple[Scope, tuple[str, ...]], frozenset[str]]
@@ -63,21 +64,21 @@ class Backtest:
     one does.
     """
 
-    replayed: int = 0
-    honest: int = 0
-    honest_denied: int = 0
-    honest_sessions_denied: int = 0
-    unusual_denied: int = 0  # of the honest ones, in sessions that guardian found unusual
-    flagged: int = 0
-    flagged_denied: int = 0
-    flagged_sessions: int = 0
-    flagged_stopped: int = 0
-    already_denied: int = 0
-    refused_alike: int = 0
-    unknown: int = 0
-    newly_allowed: int = 0
-    by_restriction: dict[str, int] = field(default_factory=dict)  # honest calls newly denied
-    stopped_by: dict[str, int] = field(default_factory=dict)  # calls of flagged sessions newly denied
+    replayed: Count = 0
+    honest: Count = 0
+    honest_denied: Count = 0
+    honest_sessions_denied: Count = 0
+    unusual_denied: Count = 0  # of the honest ones, in sessions that guardian found unusual
+    flagged: Count = 0
+    flagged_denied: Count = 0
+    flagged_sessions: Count = 0
+    flagged_stopped: Count = 0
+    already_denied: Count = 0
+    refused_alike: Count = 0
+    unknown: Count = 0
+    newly_allowed: Count = 0
+    by_restriction: dict[str, Count] = field(default_factory=dict)  # honest calls newly denied
+    stopped_by: dict[str, Count] = field(default_factory=dict)  # calls of flagged sessions newly denied
 
     @property
     def cost(self) -> float | None:

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool
 from guardian.tightening.grants import Grant
 from guardian.tightening.history import ScopeHistory
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +19,8 @@ class Surface:
     """Counts of triples. A missing list of tools or data classes (no limit) counts as one, and so does a wildcard,
     and the resource of a tool for which none is known."""
 
-    before: int = 0
-    after: int = 0
+    before: Count = 0
+    after: Count = 0
 
     @property
     def removed(self) -> float:

@@ -32,8 +32,8 @@ from guardian.store.control.store import ControlStore
 from guardian.tightening.authority import Authority, Hop
 from guardian.tightening.backtest import Unheld
 from guardian.tightening.envelope import EnvelopePatches
+from guardian.tightening.folder import read_proposal
 from guardian.tightening.own import narrowable
-from guardian.tightening.proposal import read_proposal
 
 UNTIL = (BEGIN + WINDOW).isoformat()
 LATELY = ("--tenant", "estate", "--until", UNTIL, "--window", "45d")  # what it holds of the later half

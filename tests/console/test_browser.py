@@ -337,8 +337,10 @@ def proposals(folder: Path) -> None:
     from guardian.domain.restriction import Restriction, Scope, Support
     from guardian.domain.rules import ForbidTool, MaxRecords
     from guardian.tightening.backtest import Backtest
+    from guardian.tightening.folder import PROPOSAL, write_folder
     from guardian.tightening.grants import Grant
-    from guardian.tightening.proposal import PROPOSAL, Proposal, write_folder
+    from guardian.tightening.proposal import Proposal
+    from guardian.tightening.proposal_json import as_json
     from guardian.tightening.surface import Surface
 
     scope = Scope("acme", "review_contract", "agent_renewal_review")
@@ -357,7 +359,7 @@ def proposals(folder: Path) -> None:
         surface=Surface(40, 12),
     )
     files = {
-        PROPOSAL: json.dumps(made.as_json()),
+        PROPOSAL: json.dumps(as_json(made)),
         "cedar/renewals.cedar": "forbid (principal, action, resource);\n",
     }
     write_folder(folder, files)

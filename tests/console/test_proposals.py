@@ -14,9 +14,11 @@ from guardian.disk import UNFINISHED
 from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords, Rule
 from guardian.tightening.backtest import Backtest
+from guardian.tightening.folder import PROPOSAL, write_folder
 from guardian.tightening.grants import Grant
 from guardian.tightening.mining import Advice
-from guardian.tightening.proposal import PROPOSAL, Proposal, write_folder
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.proposal_json import as_json
 from guardian.tightening.surface import Surface
 
 
@@ -43,7 +45,7 @@ def proposal(
 
 def put(folder: Path, made: Proposal, **files: str) -> None:
     write_folder(
-        folder, {PROPOSAL: json.dumps(made.as_json()), **{f"cedar/{n}.cedar": t for n, t in files.items()}}
+        folder, {PROPOSAL: json.dumps(as_json(made)), **{f"cedar/{n}.cedar": t for n, t in files.items()}}
     )
 
 
@@ -185,7 +187,7 @@ def test_a_name_leads_nowhere_else(make_site: Any) -> None:
 
 def test_what_is_no_proposal_is_passed_over(make_site: Any) -> None:
     site = make_site(console={"proposals": "proposals"})
-    edited = json.dumps({**proposal().as_json(), "surface": {"before": None}})
+    edited = json.dumps({**as_json(proposal()), "surface": {"before": None}})
     texts = {"a": "{", "b": "[]", "c": '{"format": "other"}', "d": "[" * 99_999, "e": edited}
     for name, text in texts.items():
         (site.folder / "proposals" / name).mkdir(parents=True)

@@ -119,8 +119,28 @@ def test_a_restriction_that_was_edited_into_another_is_refused():
     with pytest.raises(ValueError, match="tool: "):
         Restriction.from_json(told)
     told["rule"]["kind"] = "allow_tool"
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match=r"rule\.kind: 'allow_tool' is none of forbid_tool, "):
         Restriction.from_json(told)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda told: told.pop("why"), "why is missing"),
+        (lambda told: told.update(until="2027"), "until is not known here"),
+        (lambda told: told["rule"].update(unless="x"), "unless is not known here"),
+        (lambda told: told["rule"].pop("kind"), "rule.kind: None is none of"),
+        (lambda told: told["rule"].update(kind=[]), r"rule.kind: \[\] is none of"),
+        (lambda told: told["support"].update(sure=True), "support.sure is not known here"),
+    ],
+)
+def test_a_restriction_that_says_more_or_less_than_is_known_is_refused(change, says):
+    told = Restriction(SCOPE, ForbidTool("t"), "why", SUPPORT).as_json()
+    change(told)
+    with pytest.raises(ValueError, match=f"^{says}"):
+        Restriction.from_json(told)
+    with pytest.raises(ValueError, match="valid dictionary"):
+        Restriction.from_json(3)
 
 
 def test_every_kind_of_rule_is_in_the_table_and_here():

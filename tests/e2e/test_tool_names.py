@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from guardian.cli import app
 from guardian.commands.initialise import initialise
 from guardian.tightening.cedar import POLICIES, SCHEMA
-from guardian.tightening.proposal import read_proposal
+from guardian.tightening.folder import read_proposal
 from guardian.tightening.rego import DATA_FILE, RULES_FILE, RegoEvaluator
 
 BEGIN = datetime(2026, 2, 2, 9, tzinfo=UTC)

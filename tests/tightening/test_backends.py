@@ -30,12 +30,14 @@ from guardian.domain.rules import (
 from guardian.errors import ConfigurationError
 from guardian.gateway.facts import scope_facts
 from guardian.policy.cedar_text import forbid_problems
+from guardian.tightening.alike import alike
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.cedar import FACTS, POLICIES, SCHEMA, CedarForbids
 from guardian.tightening.envelope import EnvelopePatches, merged, widens
+from guardian.tightening.folder import write_folder
 from guardian.tightening.grants import Grant
 from guardian.tightening.polar import FILE, PolarDenials, PolarEvaluator
-from guardian.tightening.proposal import Proposal, alike, write_folder
+from guardian.tightening.proposal import Proposal
 from guardian.tightening.rego import RULES_FILE, RegoDenials, RegoEvaluator
 from guardian.tightening.surface import Surface
 

@@ -17,9 +17,11 @@ from guardian.domain.restriction import Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords
 from guardian.tightening.backtest import Backtest, NewPolicy, Unheld, backtest
 from guardian.tightening.envelope import patched_tools
+from guardian.tightening.folder import write_folder
 from guardian.tightening.grants import Grant
 from guardian.tightening.history import Trust
-from guardian.tightening.proposal import Proposal, write_folder
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.proposal_json import as_json
 from guardian.tightening.sessions import Places
 from guardian.tightening.surface import Surface
 from guardian.tightening.verifying import verify
@@ -396,7 +398,7 @@ def test_a_session_whose_parent_began_before_the_merge_is_verified_too(call, res
         call(session_id="c", decision_id="c2", parent_session_id="p", at=merged, tool="mail.send", allowed=False),
     ]
     write_events(tmp_path, "a", [pack([row_of(each) for each in calls], EVENTS)])
-    write_folder(tmp_path / "p", {"proposal.json": json.dumps(proposal.as_json())})
+    write_folder(tmp_path / "p", {"proposal.json": json.dumps(as_json(proposal))})
     found = verify_proposal(Settings(), Archive(tmp_path), tmp_path / "p", merged)
     assert (found.replayed, found.denied_honest) == (1, 1)
     assert set(found.calls) == {each.id for each in both}

@@ -20,7 +20,7 @@ from guardian.domain.identity import SessionKey
 from guardian.domain.rules import ForbidTool
 from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError
-from guardian.tightening.proposal import read_proposal
+from guardian.tightening.folder import read_proposal
 
 DAYS = 89
 UNTIL = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
