@@ -9,6 +9,7 @@ GuardianError
 ├── PolicyError          policies do not parse, do not validate, or the decision point failed
 ├── StoreError           the database is absent, locked or of another schema version
 │   ├── StaleMember      a consumer was evicted from its group, or what it stored is lost
+│   ├── Conflict         somebody else wrote first: load again, judge again; in `store/monitor/values.py`
 │   ├── SchemaAway       the schema registry cannot be asked now; the batch waits as for a store
 │   └── Unstorable       the database is there and refuses a value: too long, too wide, or no text to it
 ├── ArchiveError         the archive's disk refuses, or a file of it is not what it must be
@@ -17,14 +18,30 @@ GuardianError
 │   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
 ├── ControlError         the control API cannot be reached or refused; carries `status` and control's `code`
 ├── AlertError           an alert channel refused for good (bad token, unknown channel)
+│   └── NeverTaken       it refuses this alone, whatever anybody mends; in `alerting/port.py`
+│       └── Gone         the message that was to be changed is not there; in `alerting/slack_calls.py`
+├── BadClick             what came from Slack is no button, form or command of ours; in `alerting/clicks.py`
 ├── AdviserError         nobody could weigh a proposed call in time; the configured fall-back answers
 ├── ProposalError        a folder or file is not a proposal, or was edited into something else
 ├── TokenError           a bearer token is malformed, expired, revoked or for somebody else
+│   └── RefusedToken     it is not believed, and its bearer is not told why; in `keys/tokens.py`
 ├── SignInRefused        the identity provider's answer is not believed, or is about somebody whom nobody listed
 │   ├── AnotherSignIn    the answer is not to what this browser asked last
 │   └── ProviderAway     the identity provider cannot be asked, or what it publishes is of no use
+├── SessionFileError     a line of a file is no labelled session; in `evaluation/sessions.py`
 ├── ProofError           a printed proof of the audit trail does not show what it says
-└── NoteError            a checkpoint is not one, or nobody known signed it; lives in `audit/note.py`
+└── NoteError            a checkpoint is not one, or nobody known signed it; in `audit/note.py`
+
+Outside of it are flow signals. Each lies at the port that raises it, and who calls that catches it:
+
+alerting/port.py         RetryLater
+alerting/slack_calls.py  NoAnswer, Unshowable
+commands/checks.py       Unknown, Unwell
+console/asked.py         Unreadable
+gateway/asgi.py          Unnamed
+gateway/reading.py       Refused; the client's own, as it knows nothing of this tree
+policy/http_line.py      NoAnswer, Away
+revocation/port.py       NeverTaken, Apart
 """
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import parse_qs
 
 from guardian.alerting.buttons import PREFIX
+from guardian.errors import GuardianError
 
 ActVerb = Literal["revoke", "reinstate", "approve", "deny", "verdict", "snooze", "except", "evidence"]
 VERBS: frozenset[str] = frozenset(get_args(ActVerb))
@@ -21,7 +22,7 @@ _VALUE = re.compile(r"(?P<case>[A-Za-z0-9_]{1,128})\.(?P<seen>[a-z0-9]{1,64})\.(
 _MOST_FIELDS, _LONGEST = 20, 3000
 
 
-class BadClick(ValueError):
+class BadClick(GuardianError):
     """A payload that no button, form or command of guardian's makes."""
 
 

@@ -79,7 +79,7 @@ def open_history(settings: Settings, source: str) -> Consumer:
 
 
 @dataclass(slots=True)
-class Refused:
+class RefusedRecords:
     """Records refused with one code: how many, and the first of them. `offset` counts from 0."""
 
     code: str
@@ -97,7 +97,7 @@ class Imported:
     decisions: int = 0
     duplicates: int = 0
     too_old: int = 0
-    refusals: dict[str, Refused] = field(default_factory=dict)
+    refusals: dict[str, RefusedRecords] = field(default_factory=dict)
 
     @property
     def refused(self) -> int:
@@ -108,7 +108,7 @@ class Imported:
         self.duplicates += judgement.duplicates
         for letter in judgement.dead_letters:
             place = letter.record
-            first = Refused(letter.code, letter.reason, place.topic, place.partition, place.offset)
+            first = RefusedRecords(letter.code, letter.reason, place.topic, place.partition, place.offset)
             self.refusals.setdefault(letter.code, first).count += 1
 
 

@@ -24,7 +24,7 @@ from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.text import plain
 from guardian.domain.urls import is_private
 from guardian.keys.signing import ALGORITHM, SigningKeys
-from guardian.revocation.port import Given, Receiver, Refused
+from guardian.revocation.port import Given, NeverTaken, Receiver
 from guardian.wire.deadline import BoundedClient
 
 REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
@@ -232,7 +232,7 @@ class CaepReceiver:
             return
         code, reason = _error_of(told)
         if got.status_code == 400 and code and code not in _ABOUT_US:  # without a code it may be a proxy's
-            raise Refused(code, reason or "no reason given")
+            raise NeverTaken(code, reason or "no reason given")
         raise ConnectionError(f"the receiver answered {got.status_code} {code}".strip())
 
 

@@ -62,7 +62,7 @@ class Face(Lines, Protocol):
     def changes(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered: ...
 
 
-class Refused(Exception):
+class NeverTaken(Exception):
     """The receiver says that it will never take this message; `code` is the stable word for why."""
 
     def __init__(self, code: str, detail: str = "") -> None:
@@ -81,7 +81,7 @@ class Apart(Exception):
 class Receiver(Protocol):
     """Where a face brings entries by itself, in ledger order, at least once.
 
-    - `deliver` returns only when the receiver has the entry. It raises Refused when it is pointless to send the
+    - `deliver` returns only when the receiver has the entry. It raises NeverTaken when it is pointless to send the
       same again: the entry is set aside. After any other exception it is sent again, and no later entry before it.
     - `flagged` sends a finding that flagged a session; a receiver that has no word for that does nothing.
     - Before the first entry, and whenever a new epoch began, `begin` is called with every entry of the live set as

@@ -24,7 +24,7 @@ from guardian.domain.finding import OPERATORS, Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.text import moment
 from guardian.errors import GuardianError
-from guardian.revocation.port import Apart, Receiver, Refused, Separable
+from guardian.revocation.port import Apart, NeverTaken, Receiver, Separable
 from guardian.store.control.cursors import Cursor
 from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
@@ -168,7 +168,7 @@ class Pusher:
     def _bring(self, deliver: Callable[[], None], what: str, refused: list[str]) -> None:
         try:
             deliver()
-        except Refused as refusal:
+        except NeverTaken as refusal:
             self._set_aside(what, refusal, refused)
         except Apart as apart:
             self._leave(apart.tenant_id)
@@ -217,7 +217,7 @@ class Pusher:
         assert isinstance(self._receiver, Separable)  # noqa: S101 - no other raises Apart
         return self._receiver
 
-    def _set_aside(self, what: str, why: Refused, refused: list[str]) -> None:
+    def _set_aside(self, what: str, why: NeverTaken, refused: list[str]) -> None:
         """Said once, and the rest goes on."""
         self._count("refused", 1)
         self._log.error("push_refused", entry=what, reason=str(why))
@@ -237,7 +237,7 @@ class Pusher:
                     self._failed(error, self._flags.failures)
                     return
                 self._set_aside(
-                    finding.id, Refused("failed", f"{_TRIES} times or more, as others did not"), refused
+                    finding.id, NeverTaken("failed", f"{_TRIES} times or more, as others did not"), refused
                 )
             self._flags = _Flags()
             yield seq
@@ -254,7 +254,7 @@ class Pusher:
         try:
             self._receiver.flagged(later[self._flags.failures % len(later)][1])
         except Exception as error:
-            return isinstance(error, Refused)
+            return isinstance(error, NeverTaken)
         return True
 
     def _later(self, seq: int) -> Sequence[tuple[int, Finding]]:

@@ -69,7 +69,7 @@ def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
         yield Breach("tool_not_allowed", detail, about=marks([tool]))
 
 
-class Refused(NamedTuple):
+class RefusedValue(NamedTuple):
     """A value that a constraint does not allow or that one denies, where it stands, and what it is known by in
     any spelling. It is not `sure` where it may be another spelling of one that is allowed, or stands for what a
     query does not ask for; nor is it `beyond` where it is, or may be, a lesser number or a moment within."""
@@ -82,10 +82,10 @@ class Refused(NamedTuple):
     beyond: bool = True
 
 
-def resources(told: Iterable[Refused]) -> Iterator[Breach]:
+def resources(told: Iterable[RefusedValue]) -> Iterator[Breach]:
     """Each value that a constraint bounds must be one that it allows and none that it denies. One breach speaks
     for all."""
-    found: dict[str, Refused] = {}
+    found: dict[str, RefusedValue] = {}
     for each in told:
         if each.sure and each.beyond:
             found.setdefault(each.known_by, each)
@@ -99,7 +99,7 @@ def resources(told: Iterable[Refused]) -> Iterator[Breach]:
         )
 
 
-def spelt_otherwise(told: Iterable[Refused]) -> Iterator[str]:
+def spelt_otherwise(told: Iterable[RefusedValue]) -> Iterator[str]:
     """What may be allowed, spelt as nobody can compare for certain, one sentence for each."""
     for each in told:
         if not (each.sure or each.leaf.spared):
@@ -107,7 +107,7 @@ def spelt_otherwise(told: Iterable[Refused]) -> Iterator[str]:
             yield f"{path} is {said}, which may be allowed in another spelling{each.why}"
 
 
-def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
+def refused(constraints: Constraints, action: Touched) -> Iterator[RefusedValue]:
     """The values that a constraint does not allow, then those that one denies. Of numbers and moments that it does
     not list some are less than it allows."""
     owners, left = _Owners(action), _LIKENED
@@ -122,7 +122,9 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
                 left -= 1
                 may = left >= 0 and (may_admit(allowed, said, name) or (whole and may_admit(pairs, whole, name)))
                 beyond = meets(constraints, name, said) is False
-                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why, not (may or leaf.spared), beyond)
+                yield RefusedValue(
+                    leaf, said, f"{name} {spelt(said.strip())}", why, not (may or leaf.spared), beyond
+                )
     for name, denied in constraints.denied.items():
         key = constraints.spelt[f"denied_{name}"]
         names, joined = (name, *constraints.also(key)), JOINED
@@ -134,7 +136,7 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
             if joined < 0 or not _leads_elsewhere(denied, said, folders):
                 why = f", one of {shown(key, 60)}"
                 known_by = f"denied_{name} {spelt(said.strip()).casefold()}"
-                yield Refused(leaf, said, known_by, why, not leaf.spared)
+                yield RefusedValue(leaf, said, known_by, why, not leaf.spared)
 
 
 def _leads_elsewhere(denied: frozenset[str], said: str, folders: frozenset[str]) -> bool:
