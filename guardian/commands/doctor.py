@@ -37,7 +37,7 @@ from guardian.commands.storing import archive_checked, database_checked
 from guardian.config import Settings
 from guardian.domain.record import Place
 from guardian.domain.text import counted
-from guardian.errors import BusError, GuardianError, PolicyError
+from guardian.errors import BusError, ConfigurationError, GuardianError, PolicyError, StoreError
 from guardian.keys.files import read_secret, read_token
 from guardian.policy.cedar import barred
 from guardian.policy.files import CASES
@@ -50,41 +50,48 @@ _HARMLESS = PolicyRequest(Asker("monitor", "monitor", frozenset({"*"})), "readCh
 
 
 def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
-    """Every check of what `runs` on this machine, in the order in which things are needed; a failing one does not
-    stop the others."""
+    """Every check of what `runs` on this machine, in the order in which things are needed. One that fails stops
+    only those that cannot be asked before it is mended: each names what it `needs`."""
     monitor, control = runs != "serve", runs != "watch"
+    advised = settings.advice.url is not None
     asked = runs == "serve" and settings.advice.enabled  # in `run` the monitor's own model answers
-    failed = dict[str, str]()
-    checks: dict[str, tuple[bool, Callable[[Settings], str]]] = {
-        "names": (True, _names),
-        "keys": (True, partial(_keys, monitor=monitor, control=control)),
-        "database": (True, partial(database_checked, monitor=monitor, control=control)),
-        "archive": (monitor, archive_checked),
-        "sealed": (monitor, sealed_checked),
-        "model": (monitor, _model),
-        "calibration": (monitor, _calibration),
-        "policy": (control, _policy),
-        "gateways": (monitor, _gateways),
-        "source": (monitor, _source),
-        "broker": (monitor, _broker),
-        "group": (monitor, _group),
-        "envelopes": (monitor, _envelopes),
-        "control": (True, control_checked),
-        "token": (monitor, token_checked),
-        "watching": (True, lambda settings: watching_checked(settings, broker_fails="broker" in failed)),
-        "advice": (control and (settings.advice.url is not None or asked), advice_checked),
-        "pages": (control, pages_checked),
-        "checkpoints": (control, checkpoints_checked),
-        "alerts": (control, _alerts),
-        "refused": (True, partial(refused_checked, monitor=monitor, control=control)),
+    sealed = ("keys",) if monitor else ()  # a monitor's database is opened with them
+    heard = ("broker",) if settings.envelopes.topic is not None else ()
+    exported = ("broker",) if settings.audit.checkpoint_topic is not None else ()
+    checks: dict[str, tuple[bool, Callable[[Settings], str], tuple[str, ...]]] = {
+        "names": (True, _names, ()),
+        "keys": (True, partial(_keys, monitor=monitor, control=control), ()),
+        "database": (True, partial(database_checked, monitor=monitor, control=control), sealed),
+        "archive": (monitor, archive_checked, ()),
+        "sealed": (monitor, sealed_checked, ("keys", "database")),
+        "model": (monitor, _model, ()),
+        "calibration": (monitor, _calibration, ("model",)),
+        "policy": (control, _policy, ()),
+        "gateways": (monitor, _gateways, ()),
+        "source": (monitor, _source, ()),
+        "broker": (monitor, _broker, ()),
+        "group": (monitor, _group, ("keys", "database", "broker")),
+        "envelopes": (monitor, _envelopes, heard),
+        "control": (True, control_checked, ()),
+        "token": (monitor, token_checked, ("keys", "control")),
+        "watching": (True, watching_checked, ("control",)),
+        "advice": (control and (advised or asked), advice_checked, ()),
+        "pages": (control, pages_checked, ()),
+        "checkpoints": (control, checkpoints_checked, ("keys", "database", *exported)),
+        "alerts": (control, _alerts, ()),
+        "refused": (True, partial(refused_checked, monitor=monitor, control=control), (*sealed, "database")),
     }
-    for name, check in ((name, check) for name, (needed, check) in checks.items() if needed):
+    failed = set[str]()
+    for name, (here, check, needs) in checks.items():
+        if not here:
+            continue
+        first = next((need for need in needs if need in failed), None)
+        if first is not None:
+            yield Check(name, None, f"not known: what {first} says comes first")
+            continue
         checked = _checked(name, check, settings)
         if checked.ok is False:
-            first = next((earlier for earlier, found in failed.items() if found == checked.found), None)
-            failed[name] = checked.found
-            if first is not None:
-                checked = Check(name, None, f"not known: what {first} says comes first")
+            failed.add(name)
         yield checked
 
 
@@ -153,8 +160,12 @@ def _calibration(settings: Settings) -> str:
         )
     seen = None
     if is_there(settings, settings.store.monitor):
-        with closing(open_monitor_store(settings)) as store:
-            seen = departure_of(store, calibration)
+        try:
+            with closing(open_monitor_store(settings)) as store:
+                seen = departure_of(store, calibration)
+        except (ConfigurationError, StoreError) as error:  # which other checks say
+            said = f"{said}; whether traffic has left it is not known: the database cannot be opened"
+            raise Unknown(said) from error
     if seen is None:
         return f"{said}; no session has ended under it yet\n{ASSUMPTIONS}"
     one_in = settings.monitor.departure_one_in
@@ -255,7 +266,7 @@ def _group(settings: Settings) -> str:
     topic, group = settings.kafka.topic, settings.kafka.group
     try:
         told = read_by(kafka_settings(settings), topic, group)  # first: what is stored only grows
-    except BusError as error:
+    except BusError as error:  # it may describe a topic, and not say who reads it
         raise Unknown(f"not asked how far {group!r} has read: {error}") from error
     stored: dict[Place, int] = {}
     if is_there(settings, settings.store.monitor):

@@ -79,15 +79,15 @@ def token_checked(settings: Settings) -> str:
     return f"control takes it: {who.id}, of {', '.join(who.tenants)}, until {who.expires_at:%Y-%m-%d}"
 
 
-_UNREAD = "a monitor joined, no partition yet: "
-_HELD = (
-    "another member of the group holds them or has not timed out (kafka.session_timeout_ms), or the broker is away"
+_UNREAD = (
+    "a monitor joined, no partition yet: another member of the group holds them or has not timed out"
+    " (kafka.session_timeout_ms), or the broker is away"
 )
 
 
-def watching_checked(settings: Settings, *, broker_fails: bool = False) -> str:
+def watching_checked(settings: Settings) -> str:
     """Whether a monitor keeps up with the topic, as control knows it; asking takes the administrator's token.
-    `broker_fails`: another check has said so. Raises ControlError, or Unknown."""
+    Raises ControlError, or Unknown."""
     path = settings.resolve(settings.keys.directory) / "admin.token"
     if not path.is_file():
         raise Unknown(f"not asked: {path} is not here; `guardian gateways` shows it")
@@ -100,11 +100,10 @@ def watching_checked(settings: Settings, *, broker_fails: bool = False) -> str:
             raise ControlError(f"control does not take {path}; {_ANOTHER.format('admin')}") from error
         raise
     unread = any(each.state == "unread" for each in watch.monitors)
-    waits = _UNREAD + ("it waits for the broker (above)" if broker_fails else _HELD)
     if watch.unprotected_s is not None:
         since = counted(round(watch.unprotected_s / 60), "minute")
         again = f"{watch.why_unprotected}; start `guardian watch` (or `run`) again; its log says what it waits for"
-        reads = f"{waits}; the monitor's log says what it waits for, `guardian gateways` when it reads again"
+        reads = f"{_UNREAD}; the monitor's log says what it waits for, `guardian gateways` when it reads again"
         raise ControlError(f"unprotected for {since}: {reads if unread else again}")
     if not watch.monitors:
         raise Unknown("control knows no monitor, so nobody watches; `guardian watch` (or `run`) starts one")
@@ -112,7 +111,7 @@ def watching_checked(settings: Settings, *, broker_fails: bool = False) -> str:
     if not current:
         states = Counter(each.state for each in watch.monitors)
         told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
-        why = f": {waits}" if unread else ""
+        why = f": {_UNREAD}" if unread else ""
         raise Unknown(f"no monitor is up to date ({told}){why}; `guardian gateways` shows them")
     return f"{counted(current, 'monitor')} up to date"
 

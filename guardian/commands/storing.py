@@ -12,8 +12,9 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.monitor_store import open_monitor_store
+from guardian.commands.checks import Unknown
 from guardian.config import Settings
-from guardian.errors import ArchiveError, StoreError
+from guardian.errors import ArchiveError, ConfigurationError, StoreError
 
 _ENOUGH = 64 * 1024
 _WAYS_OUT = {
@@ -84,7 +85,7 @@ def _told() -> Iterator[None]:
 
 def archive_checked(settings: Settings) -> str:
     """For the doctor: where an archive is kept it can be written, and is the database's. Raises ArchiveError, and
-    StoreError where that cannot be known."""
+    Unknown where the database does not say."""
     if settings.archive.path is None:
         return "none is kept (archive.path)"
     root = settings.resolve(settings.archive.path)
@@ -94,8 +95,12 @@ def archive_checked(settings: Settings) -> str:
     except OSError as error:
         raise ArchiveError(f"{root} {_unwritten(error)}, or set archive.path") from error
     if is_there(settings, settings.store.monitor):
-        with closing(open_monitor_store(settings)) as store:
-            check_settled(root, store.spool)
+        try:
+            with closing(open_monitor_store(settings)) as store:
+                check_settled(root, store.spool)
+        except (ConfigurationError, StoreError) as error:  # which other checks say
+            said = f"{root} can be written; whether it is the database's is not known: that cannot be opened"
+            raise Unknown(said) from error
     return f"{root} can be written"
 
 

@@ -561,7 +561,7 @@ def test_doctor_tells_of_a_lost_database_and_makes_none(guardian, tmp_path: Path
     assert "control.db is not there: no token, revocation" in shown["database"]["found"]
     assert "put it back from a copy and leave the epoch file as it is" in shown["database"]["mend"]
     assert shown["calibration"]["ok"]
-    assert shown["refused"]["ok"]
+    assert shown["refused"]["ok"] is None, "what was refused is lost with it"
     assert not data.exists()
 
 
@@ -585,7 +585,10 @@ def test_doctor_asks_of_a_machine_what_runs_there_needs_and_no_more(guardian, tm
     assert (watching["keys"]["ok"], watching["database"]["ok"]) == (True, True)
     assert watching["database"]["found"] == "the monitor's is made by the first start of a monitor"
     assert not data.exists()
-    assert not asked("run")["keys"]["ok"]
+    running = asked("run")
+    assert not running["keys"]["ok"]
+    assert running["database"]["found"] == "not known: what keys says comes first"
+    shutil.copy(whole / "keys/signing.jwks.json", keys)
     assert "--for watch" in asked("run")["database"]["mend"]
     shutil.rmtree(tmp_path / "home")
     whole.rename(tmp_path / "home")

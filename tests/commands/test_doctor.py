@@ -9,7 +9,7 @@ import pytest
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.monitor_store import open_monitor_store
-from guardian.commands import doctor
+from guardian.commands import auditing, doctor
 from guardian.commands.checks import Check
 from guardian.commands.doctor import examine
 from guardian.commands.initialise import initialise
@@ -17,6 +17,7 @@ from guardian.config import Settings, load
 from guardian.domain.batch import Judgement
 from guardian.domain.record import Place
 from guardian.errors import BusError
+from guardian.wire.client import ControlClient
 
 SHIPPED = Path(__file__).parents[2] / "config" / "policies"
 
@@ -29,6 +30,7 @@ def _nobody_waits_long_for_a_broker_that_is_not_there(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(("read", "ok"), [({0: 5, 1: 7}, True), ({0: 5}, True), ({}, True), ({0: 5, 1: 8}, False)])
 def test_who_else_reads_the_topic_as_a_member_of_the_same_group_is_told(tmp_path, monkeypatch, read, ok) -> None:
     settings = load(initialise(tmp_path / "home"), overrides={"model": {"engine": "lexical"}})
+    monkeypatch.setattr(doctor, "topic_partitions", lambda *_: 2)
     monkeypatch.setattr(doctor, "read_by", lambda *_: read)
     new = _of(settings, "group")
     assert new.ok is (not read), "where there is no database yet, all that was read others read"
@@ -45,9 +47,52 @@ def test_a_broker_that_does_not_say_how_far_a_group_has_read_proves_nothing(tmp_
     def refused(*_: object) -> dict[int, int]:
         raise BusError("kafka: cannot ask how far group 'guardian' has read: not authorised")
 
+    monkeypatch.setattr(doctor, "topic_partitions", lambda *_: 2)
     monkeypatch.setattr(doctor, "read_by", refused)
     found = _of(load(initialise(tmp_path / "home")), "group")
     assert (found.ok, "not authorised" in found.found) == (None, True)
+
+
+def test_what_needs_a_broker_or_control_is_not_asked_while_there_is_none(tmp_path, monkeypatch) -> None:
+    def asked(*_: object) -> object:
+        raise AssertionError("nobody can answer")
+
+    def away(*_: object) -> int:
+        tried.append("broker")
+        raise BusError("kafka: cannot reach 127.0.0.1:1: nobody there")
+
+    tried: list[str] = []
+    monkeypatch.setattr(doctor, "topic_partitions", away)
+    monkeypatch.setattr(auditing, "_check_topic", asked)
+    monkeypatch.setattr(doctor, "read_by", asked)
+    monkeypatch.setattr(ControlClient, "whoami", asked)
+    monkeypatch.setattr(ControlClient, "watch", asked)
+    overrides = {
+        "control": {"url": "http://127.0.0.1:1"},
+        "envelopes": {"topic": "envelopes"},
+        "audit": {"checkpoint_topic": "audit"},
+    }
+    path = initialise(tmp_path / "home")
+    found = {check.name: check for check in examine(load(path, overrides=overrides))}
+    told = {check.name: check.found for check in found.values() if check.found.startswith("not known: what")}
+    needs = {"broker": ("group", "envelopes", "checkpoints"), "control": ("token", "watching")}
+    assert told == {name: f"not known: what {need} says comes first" for need in needs for name in needs[need]}
+    assert [found[name].ok for name in ("broker", "control", *told)] == [False, False, *[None] * len(told)]
+    assert tried == ["broker"]
+    alone = {check.name: check for check in examine(load(path, overrides={"control": overrides["control"]}))}
+    assert (alone["envelopes"].ok, alone["checkpoints"].ok) == (True, True), "they ask no broker"
+
+
+def test_what_a_database_that_does_not_answer_would_say_is_not_known(tmp_path) -> None:
+    settings = load(initialise(tmp_path / "home"), overrides={"archive": {"path": str(tmp_path / "archive")}})
+    for name in ("monitor", "control"):
+        (tmp_path / "home" / "data" / f"{name}.db").write_text("opening it fails in SQLite's own words")
+    found = {check.name: check for check in examine(settings)}
+    unknown = ("archive", "sealed", "calibration", "checkpoints", "refused")
+    assert [found[name].ok for name in ("database", *unknown)] == [False, *[None] * len(unknown)]
+    assert f"{tmp_path}/archive can be written; whether" in found["archive"].found
+    assert "honest sessions: promises reach" in found["calibration"].found
+    assert sum("SQLite" in check.found or "not a database" in check.found for check in found.values()) <= 1
 
 
 def _of(settings: Settings, name: str) -> Check:

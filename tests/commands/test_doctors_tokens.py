@@ -57,5 +57,3 @@ def test_a_monitor_that_waits_for_its_group_is_not_to_be_started_again(tmp_path:
             Unknown, match=r"\(1 unread\): a monitor joined, no partition yet: another member .* away"
         ):
             watching_checked(settings)
-        with pytest.raises(Unknown, match=r"no partition yet: it waits for the broker \(above\)"):
-            watching_checked(settings, broker_fails=True)
