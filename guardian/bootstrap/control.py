@@ -46,7 +46,7 @@ from guardian.store.control.store import ControlStore
 from guardian.store.sure_time import SureTime
 from guardian.telemetry import Metrics, logger
 
-_log = logger("control")
+_log = logger("bootstrap")
 
 
 class Control:

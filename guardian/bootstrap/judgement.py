@@ -40,7 +40,7 @@ from guardian.telemetry import logger
 
 CALIBRATION = "calibration.json"
 
-_log = logger("model")
+_log = logger("bootstrap")
 
 ReadLog = Callable[[Sequence[Record]], tuple[list[Decoded], list[DeadLetter]]]
 

@@ -19,7 +19,7 @@ from guardian.telemetry import logger
 
 CEDAR = "cedar"
 _WRITTEN_S = 1.0
-_log = logger("policy")
+_log = logger("bootstrap")
 
 
 def policy_folder(settings: Settings) -> Path:

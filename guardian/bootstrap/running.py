@@ -78,7 +78,7 @@ def _outliving_hang_ups() -> Iterator[None]:
 
     def tell() -> None:
         while heard.get():
-            logger("run").warning(
+            logger("bootstrap").warning(
                 "hung_up", note="nothing is read anew here; a changed guardian.yaml takes a restart"
             )
 
@@ -156,7 +156,7 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
                 advising.close()
             if pipe is not None and (lost := pipe.left()):  # said whatever ended it
                 watched.lost = lost
-                logger("run").error("lines_lost", lines=lost, note="taken from the pipe and not judged")
+                logger("bootstrap").error("lines_lost", lines=lost, note="taken from the pipe and not judged")
         watched.ended, watched.waiting = left is not None, left or 0
         watched.unfinished = consumer is not None and consumer.unfinished
         if pipe is not None and pipe.finishing:
@@ -184,7 +184,7 @@ def run(settings: Settings) -> None:
     The databases stay two; that the roles share a process is said once in the log.
     """
     _log_as_configured(settings)
-    log = logger("run")
+    log = logger("bootstrap")
     with stopping() as stop, _outliving_hang_ups():
         check_plugins(settings)  # before either database is brought up to date, and so is the model
         judge = open_judge(settings, fingerprint_key=SecretFiles.of(settings).load_fingerprint_key())

@@ -51,7 +51,7 @@ class Documents(FileConsumer):
         is an error instead."""
         if self._next == 0 or (isinstance(error, OSError) and not isinstance(error, BadGzipFile)):
             return super()._broke_off(error)
-        _log.warning("the file breaks off", file=self._path, after_line=self._next, why=str(error))
+        _log.warning("file_breaks_off", file=self._path, after_line=self._next, why=str(error))
         return self._numbered_line(b"the file breaks off here, damaged or cut short: %a" % str(error))
 
     def _numbered(self) -> tuple[int, bytes] | None:

@@ -59,7 +59,11 @@ class FileConsumer:
             pass
         if self._next < until:
             _log.warning(
-                "the file ends before the line to go on with", file=self._path, line=until, has=self._next
+                "file_ends_early",
+                file=self._path,
+                line=until,
+                has=self._next,
+                note="it was to go on with that line",
             )
         _log.info("reading", file=self._path, from_line=self._next)
 
@@ -133,7 +137,7 @@ class FileConsumer:
                 while (rest := self._stream.readline(_SKIP)) and not rest.endswith(b"\n"):
                     pass
                 if not rest and self._still_written(line):
-                    _log.warning("the last line is not whole yet and waits", file=self._path, line=self._next)
+                    _log.warning("last_line_unfinished", file=self._path, line=self._next, note="it waits")
                     self.unfinished = True
                     line = b""
         except OSError as error:

@@ -152,7 +152,7 @@ class KafkaConsumer:
         try:
             ends = client.end_offsets(partitions, timeout_ms=ANSWER_MS)
         except (KafkaError, *LEADERLESS) as error:
-            _log.debug("the broker does not answer", error=str(error)[:200])
+            _log.debug("broker_away", error=str(error)[:200])
             return False
         self._following.heard({place_of(partition): end for partition, end in ends.items()})
         return bool(partitions)
@@ -173,7 +173,7 @@ class KafkaConsumer:
             if offsets:
                 self._started().commit_async(offsets, callback=_log_commit)
         except (KafkaError, AssertionError) as error:
-            _log.warning("offset commit refused", error=str(error))
+            _log.warning("offset_commit_refused", error=str(error))
 
     def pause(self) -> None:
         self._paused = True
@@ -196,7 +196,7 @@ class KafkaConsumer:
             try:
                 client.close(autocommit=False, timeout_ms=2000)
             except KafkaError as error:
-                _log.warning("consumer closed uncleanly", error=str(error))
+                _log.warning("consumer_not_closed", error=str(error))
 
     def _patience_ms(self, timeout_s: float) -> int:
         """How long to poll. The client drops a join that completes while nobody polls and begins it again, so
@@ -271,4 +271,4 @@ def _stamp(ms: int | None) -> datetime | None:
 
 def _log_commit(_offsets: object, response: object) -> None:
     if isinstance(response, Exception):
-        _log.warning("offset commit failed", error=str(response)[:200])
+        _log.warning("offset_commit_failed", error=str(response)[:200])

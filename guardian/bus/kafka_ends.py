@@ -37,7 +37,9 @@ def listed_bounds(client: Any, places: Sequence[Place]) -> dict[Place, tuple[int
                 found |= _bounds(client, [place], ANSWER_MS) if time.monotonic() < until else {}
         if silent := [str(place) for place in places if place not in found]:
             _log.warning(
-                "the broker does not say where these begin and end: is there a leader?", partitions=silent
+                "partition_ends_unknown",
+                partitions=silent,
+                note="the broker does not tell them: is there a leader?",
             )
         return found
 

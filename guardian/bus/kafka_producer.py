@@ -89,4 +89,4 @@ class KafkaProducer:
             try:
                 client.close(timeout=1)
             except KafkaError as error:
-                _log.warning("producer closed uncleanly", error=str(error))
+                _log.warning("producer_not_closed", error=str(error))

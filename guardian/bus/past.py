@@ -89,7 +89,11 @@ class PastOnly:
         if (silent or lost) and over_s < self._patience_s:
             return False
         if silent and silent != self._named:
-            _log.warning("nothing is heard of these; what they hold now is not read", partitions=silent)
+            _log.warning(
+                "partitions_unread",
+                partitions=silent,
+                note="nothing is heard of them; what they hold now is not read",
+            )
             self._named = silent
         return True
 

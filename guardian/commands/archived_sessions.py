@@ -38,7 +38,7 @@ _COLUMNS = (
 )
 OF_FINDINGS = ("signals", "breaches")
 
-_log = logger("archive")
+_log = logger("commands")
 
 
 class _Call(NamedTuple):

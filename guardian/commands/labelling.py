@@ -26,7 +26,7 @@ from guardian.telemetry import logger
 
 _REFUSED = "gateway_not_entitled"
 
-_log = logger("log")
+_log = logger("commands")
 
 
 def labelled_sessions(

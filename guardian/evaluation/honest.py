@@ -22,7 +22,7 @@ _FAR_OVER = 3
 _PURPOSE_SHOWN = 80
 _TENANTS_SHOWN = 10
 
-_log = logger("calibration")
+_log = logger("evaluation")
 
 _Draw = Callable[["HonestSession"], tuple[bool, bytes]]
 """Whether it breaks a hard rule, and its place in the draw."""

@@ -41,7 +41,7 @@ _SPEAKS = 0.5
 
 _DIGITS = 9
 _NAMED_MOST = 10
-_log = logger("labels")
+_log = logger("evaluation")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ Label = Literal["benign", "drift", "unknown"]
 """An act that is `unknown` is there for those after it: nothing is learnt of it, and it is not counted."""
 
 
-_log = logger("labels")
+_log = logger("evaluation")
 
 
 class SessionFileError(GuardianError):

@@ -8,7 +8,7 @@ from guardian.stream.listening import Face, Listener
 from guardian.telemetry import logger
 from guardian.wire.advice import Weighing
 
-_log = logger("advice")
+_log = logger("stream")
 
 
 class AdviceServer(Listener):

@@ -12,7 +12,7 @@ from guardian.store.monitor.spool import Group, Spool
 from guardian.stream.port import Clock, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 
-_log = logger("archive")
+_log = logger("stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,13 @@ class Archiving:
                 failures += 1
                 self.failing = self.failing or isinstance(error, ArchiveError)  # of its database the worker tells
                 self._metrics.add("guardian_loop_failures_total", loop="archive")
-                _log.error("archive not written", error=str(error), retry_in_s=pace.after(failures))
+                _log.error("archive_not_written", error=str(error), retry_in_s=pace.after(failures))
             if failures or not more:
                 stop.wait(pace.after(failures))
         try:
             self.write_due(everything=True)
         except (ArchiveError, StoreError) as error:
-            _log.error("archive not written; the rest waits in the store", error=str(error))
+            _log.error("archive_not_written", error=str(error), note="the rest waits in the store")
 
     def write_due(self, *, everything: bool = False) -> int:
         """Write what is due, or `everything` that waits; returns how many rows reached a file."""
@@ -132,9 +132,9 @@ class Archiving:
     def _steps(self, now: datetime) -> Iterator[object]:
         for done in self._tidy(now):
             yield done
-        _log.info("archive tidied", result=str(done))
+        _log.info("archive_tidied", result=str(done))
 
     def _skip(self, judgement: Judgement, why: str) -> bytes:
         self._metrics.add("guardian_archive_skipped_total", len(judgement.scored))
-        _log.error("decisions left out of the archive", count=len(judgement.scored), why=why)
+        _log.error("decisions_not_archived", count=len(judgement.scored), why=why)
         return b""

@@ -10,7 +10,7 @@ from guardian.store.monitor.words import Words
 from guardian.stream.port import Clock, Control
 from guardian.telemetry import logger
 
-_log = logger("changes")
+_log = logger("stream")
 
 
 class ChangeTail:
@@ -59,11 +59,11 @@ class ChangeTail:
             told = _told(page.feed, self._clock()) if other else None
             self._words.turn_to(page.feed, known, told, now=self._clock())
             if other:
-                _log.warning("control answers from another database; what it says is read from the first entry on")
+                _log.warning("control_database_is_another", note="what it says is read from the first entry on")
                 page = self._client.changes(0)
         applied = self._words.apply(page.items, feed=page.feed, now=self._clock()) if page.items else 0
         if applied:
-            _log.info("session changes applied", count=applied)
+            _log.info("session_changes_applied", count=applied)
         return applied
 
 

@@ -159,7 +159,7 @@ class Committer:
             piece, late = piece.beyond(base)
             if late:
                 self._metrics.add("guardian_events_total", late, outcome="redelivered")
-                _log.warning("records below the stored offset are skipped", count=late)
+                _log.warning("records_below_stored_offset", effect="they are skipped", count=late)
             if piece.places:
                 self._commit_once(piece, consumer, base, judgement)
 

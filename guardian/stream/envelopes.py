@@ -20,7 +20,7 @@ from guardian.stream.port import Clock
 from guardian.stream.reach import within_reach
 from guardian.telemetry import Metrics, logger
 
-_log = logger("envelopes")
+_log = logger("stream")
 _AT_ONCE = 500
 _BACKOFF = Backoff(base_s=1.0, cap_s=30.0)
 
@@ -72,7 +72,7 @@ class EnvelopeTail:
                     started = False
                     pause = _BACKOFF.after(failures)
                     failures += 1
-                    _log.warning("envelopes not read", error=str(error), retry_in_s=pause)
+                    _log.warning("envelopes_not_read", error=str(error), retry_in_s=pause)
                     stop.wait(pause)
         finally:
             self._consumer.close()
@@ -138,7 +138,7 @@ class EnvelopeTail:
         for code, count in codes.items():
             self._metrics.add("guardian_dead_letters_total", count, code=code)
         if codes:
-            _log.warning("envelopes refused; they are dead letters", by_code=dict(codes))
+            _log.warning("envelopes_refused", by_code=dict(codes), effect="they are dead letters")
 
     def _counts(self, d: Decoded) -> bool:
         return d.signature == "valid" or (not self._signed and d.signature != "invalid")

@@ -15,7 +15,7 @@ from guardian.store.turns import Rest
 from guardian.stream.port import Clock
 from guardian.telemetry import logger
 
-_log = logger("housekeeping")
+_log = logger("stream")
 
 
 class Housekeeping:
@@ -51,7 +51,7 @@ class Housekeeping:
             try:
                 self.tidy(rest=stop.wait)
             except StoreError as error:
-                _log.warning("housekeeping put off", error=str(error))
+                _log.warning("housekeeping_put_off", error=str(error))
 
     def tidy(self, *, rest: Rest = time.sleep) -> None:
         """One round. What is old goes also where something cannot be learnt; then that is raised."""

@@ -13,7 +13,7 @@ from guardian.errors import ConfigurationError, PlaceAway
 from guardian.stream.settle import sketch
 from guardian.telemetry import logger
 
-_log = logger("pages")
+_log = logger("stream")
 
 _PATIENCE_S = 30.0
 _MOST_AT_ONCE = 128
@@ -84,7 +84,7 @@ class _Server(ThreadingHTTPServer):
         """That a peer is gone is told nobody: whoever connects could fill the log."""
         error = sys.exception()
         if isinstance(error, Exception) and not isinstance(error, OSError):
-            _log.error("a page failed", **sketch(error))
+            _log.error("page_failed", **sketch(error))
 
 
 class Listener:

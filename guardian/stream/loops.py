@@ -8,7 +8,7 @@ from guardian.domain.backoff import Backoff
 from guardian.stream.settle import sketch
 from guardian.telemetry import Metrics, logger
 
-_log = logger("loops")
+_log = logger("stream")
 
 Loop = Callable[[threading.Event], None]
 """Runs until the event is set."""
@@ -75,6 +75,6 @@ class Loops:
                 pause, ran = self._pace.backoff.after(failures - 1), self._timer() - began
                 self._failing[name] = (type(error).__name__, self._timer() + pause + self._pace.proof(ran))
                 self._metrics.add("guardian_loop_failures_total", loop=name)
-                _log.error("a loop failed and begins again", loop=name, retry_in_s=pause, **sketch(error))
+                _log.error("loop_failed", loop=name, retry_in_s=pause, **sketch(error))
                 if self._stop.wait(pause):
                     return

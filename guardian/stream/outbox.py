@@ -16,7 +16,7 @@ from guardian.store.monitor.values import OutboxItem, StoredDeadLetter
 from guardian.stream.port import Clock, Control, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 
-_log = logger("outbox")
+_log = logger("stream")
 _Kind = Literal["finding", "dead_letter"]
 _FAR_AHEAD = timedelta(minutes=15)
 """An item that is put off this much further than any backoff reaches was put off while the clock was ahead."""
@@ -97,7 +97,7 @@ class Delivery:
             except StoreError as error:
                 sent, pause = 0, self._backoff.after(failures, jitter=self._jitter())
                 failures += 1
-                _log.warning("store away", error=str(error), retry_in_s=round(pause, 2))
+                _log.warning("store_away", error=str(error), retry_in_s=round(pause, 2))
             if not sent and not stop.is_set():
                 self._awake[kind].wait(pause)
         until = self._clock() + _LAST
@@ -140,7 +140,7 @@ class Delivery:
             if item.unread:
                 self._metrics.add("guardian_outbox_failures_total", reason="unread")
                 self._park(item, item.unread)
-                _log.error("a finding cannot be read; it is parked", row=item.id, error=item.unread)
+                _log.error("finding_unreadable", row=item.id, error=item.unread, effect="it is parked")
             if item.finding is None:
                 continue
             if not answers:  # one time-out is enough: the others need not each wait for theirs
@@ -176,20 +176,20 @@ class Delivery:
             self._failing = False
             if _needless(error, finding):
                 self._outbox.delivered([item.id], f"{error.status}: {error}", now=self._clock())
-                log.info("finding not needed", code=error.code, error=str(error))
+                log.info("finding_not_needed", code=error.code, error=str(error))
             elif not _refused(error):
                 self._failing = True
                 retry = self._postpone(item, str(error))
                 log.warning(
-                    "finding not delivered", status=error.status, error=str(error), retry_at=retry.isoformat()
+                    "finding_not_delivered", status=error.status, error=str(error), retry_at=retry.isoformat()
                 )
             else:
                 self._park(item, f"{error.status}: {error}")
-                log.error("control refused a finding; it is parked", status=error.status, error=str(error))
+                log.error("finding_refused", status=error.status, error=str(error), effect="it is parked")
             return error
         self._failing = False
         self._outbox.delivered([item.id], json.dumps(dict(outcome), default=str), now=self._clock())
-        log.info("finding delivered", kind=finding.kind.value)
+        log.info("finding_delivered", kind=finding.kind.value)
         return None
 
     def _park(self, item: OutboxItem, why: str) -> None:
@@ -223,7 +223,7 @@ class Delivery:
             # This letter waits longer than its topic does: if only this one is refused, the others get their turn.
             self._refusing[topic] = self._later(item, self._clock())
             self._postpone(item, str(error), since=self._refusing[topic])
-            _log.warning("dead letter not published", id=letter.id, error=str(error))
+            _log.warning("dead_letter_not_published", id=letter.id, error=str(error))
             return None
         self._refusing.pop(topic, None)
         return _PUBLISHED

@@ -28,7 +28,7 @@ def within_reach(
         if first <= stored <= end:
             continue
         title = _lost(place, stored, first) if stored < first else _anew(place, stored, first, end)
-        _log.error("a stored offset is out of reach", topic=place.topic, partition=place.partition, told=title)
+        _log.error("offset_out_of_reach", topic=place.topic, partition=place.partition, told=title)
         told = Finding(
             id=finding_id(Kind.BUS, OPERATORS, place.topic, place.partition, stored, first, end),
             kind=Kind.BUS,

@@ -11,7 +11,7 @@ from guardian.stream.marks import REDRIVEN, Mark
 from guardian.stream.port import Clock
 from guardian.telemetry import logger
 
-_log = logger("redrive")
+_log = logger("stream")
 
 
 class Redriven(NamedTuple):
@@ -62,10 +62,10 @@ def redrive(
                     headers = _headers(letter, mark.of(letter.id, value))
                     producer.send(letter.topic, value, key=letter.key, headers=headers, timestamp=came)
             except RecordRefused as error:
-                _log.error("a dead letter cannot be sent again", letter=letter_id, error=str(error))
+                _log.error("dead_letter_not_sent", letter=letter_id, error=str(error))
                 refused.add(letter.record)
             except BusError as error:
-                _log.error("dead letters cannot be sent again", topic=letter.topic, error=str(error))
+                _log.error("dead_letters_not_sent", topic=letter.topic, error=str(error))
                 refused.add(letter.topic)
             if not refused.isdisjoint((letter.topic, letter.record)):
                 done.failed.append(letter_id)

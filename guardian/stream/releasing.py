@@ -71,7 +71,7 @@ class Release:
         except Exception as error:  # a room crashed on one of them
             if blameless(error):
                 raise
-            _log.error("a waiting record crashes the pipeline", error=type(error).__name__, among=len(due))
+            _log.error("waiting_record_crashes", error=type(error).__name__, among=len(due))
             self._pause(judged=False)
             return 0  # the next round takes them in lots
         self._went_well()
@@ -100,7 +100,7 @@ class Release:
                 if blameless(error):
                     raise
                 _log.error(
-                    "a waiting record crashes the pipeline",
+                    "waiting_record_crashes",
                     error=type(error).__name__,
                     offset=held[0].id[2],
                     among=len(held),

@@ -122,7 +122,7 @@ class Settler:
             self._cautious.pop(record.place, None)
             return self._settle([record], consumer, stop)
         if left == self._cautious_for:
-            _log.warning("claimed repeatedly without progress", topic=record.topic, partition=record.partition)
+            _log.warning("claimed_without_progress", topic=record.topic, partition=record.partition)
         self._cautious[record.place] = left - 1
         self._refunds.pay()
         attempt = self._store.mark_attempt(record.place, record.offset)
@@ -169,12 +169,12 @@ class Settler:
             if attempt is None:
                 attempt = self._store.mark_attempt(record.place, record.offset)
             where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-            _log.error("a record crashes the pipeline", **where, attempt=attempt, **sketch(error))
+            _log.error("record_crashes", **where, attempt=attempt, **sketch(error))
             with self._refunds.of(lambda: self._store.unmark_attempt(record.place, record.offset)):
                 self._failing = not isinstance(error, Unstorable) and self._others_fail(record)
             pause = self._lenience.pause(judged=not self._failing)
             if self._failing and self._lenience.lasts():
-                _log.error("nothing can be judged; no record is blamed for it yet", retry_in_s=pause)
+                _log.error("nothing_judged", retry_in_s=pause, note="no record is blamed for it yet")
                 self._refunds.owe(lambda: self._store.unmark_attempt(record.place, record.offset))
             elif attempt >= MAX_ATTEMPTS:
                 self._given_up = (record,)
@@ -203,7 +203,7 @@ class Settler:
         except Exception as error:  # making the finding crashes too: keep the letter without one
             if blameless(error):
                 raise
-            _log.error("no finding could be made of a poisoned record", offset=record.offset, **sketch(error))
+            _log.error("poisoned_without_finding", offset=record.offset, **sketch(error))
             told = Judgement(dead_letters=tuple(letters))
             self._committer.commit(Piece([record], [], letters), consumer, judgement=told)
 

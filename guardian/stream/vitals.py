@@ -19,7 +19,7 @@ from guardian.errors import ControlError
 from guardian.stream.port import Clock
 from guardian.telemetry import logger
 
-_log = logger("vitals")
+_log = logger("stream")
 _MOST_S = 1e9
 """The largest lag that a report may hold. A record stamped 1970 is further behind; the report must go out
 anyway."""

@@ -128,7 +128,7 @@ class WaitingRoom:
             self._store.commit(judgement, positions={}, base={}, versions={}, member="", now=now, released=held)
             self._metrics.add("guardian_events_total", len(held), outcome="dead_letter")
             self._metrics.add("guardian_dead_letters_total", len(held), code="stranded")
-            _log.error("records waited where nobody reads any more; they are dead letters", count=len(held))
+            _log.error("waiting_records_stranded", count=len(held), effect="they are dead letters")
         return len(held)
 
     def _stranded(self, held: Held, now: datetime) -> DeadLetter:
@@ -144,7 +144,7 @@ class WaitingRoom:
         try:
             value = self._unseal(held.sealed, held.since)
         except StoreError as error:
-            _log.error("a waiting record cannot be opened", topic=topic, offset=offset, error=str(error))
+            _log.error("waiting_record_shut", topic=topic, offset=offset, error=str(error))
             value = b""
         return Record(topic, partition, offset, value, held.key, held.headers, held.stamped_at)
 

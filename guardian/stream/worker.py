@@ -117,7 +117,7 @@ class Worker:
                         started, self._joins_since = False, None
                         self._away = ""  # of which nothing is known while the broker is away
                     self._silent = isinstance(error, BusError)
-                    self._wait(stop, failures, "source or store away", error)
+                    self._wait(stop, failures, "source_or_store_away", error)
                     failures += 1
                     continue
                 if records:
@@ -168,7 +168,7 @@ class Worker:
         else:
             self._joins_since = None
             if not self._silent:
-                _log.warning("the log's source does not answer; waiting for it")
+                _log.warning("source_away", note="it is waited for")
             self._silent = True
         return records
 
@@ -189,7 +189,7 @@ class Worker:
             return
         depth = self._store.outbox.depth("finding")
         if not self._paused and depth > limit:
-            _log.warning("paused: too many findings wait for control", depth=depth, limit=limit)
+            _log.warning("paused", depth=depth, limit=limit, note="too many findings wait for control")
             self._consumer.pause()
             self._paused = True
         elif self._paused and depth <= limit // 2:
@@ -218,10 +218,10 @@ class Worker:
                 return self._given_up(error)
             except StoreError as error:
                 if not stop.is_set():
-                    self._wait(stop, failures, "store away", error)
+                    self._wait(stop, failures, "store_away", error)
                 failures += 1
                 if stop.is_set():
-                    _log.info("stopped before a batch was judged whole; the rest is read again at the next start")
+                    _log.info("stopped_within_batch", note="the rest is read again at the next start")
                     return True
 
     def _let_go(self, stop: threading.Event) -> bool:
@@ -240,12 +240,12 @@ class Worker:
         except StaleMember as error:
             return self._given_up(error)
         except StoreError as error:
-            self._wait(stop, 0, "store away", error)
+            self._wait(stop, 0, "store_away", error)
         return True
 
     def _given_up(self, error: StaleMember) -> bool:
         """What is not stored is discarded. False: the consumer must be started again."""
-        _log.warning("the batch is discarded; its places are claimed anew", error=str(error))
+        _log.warning("batch_discarded", error=str(error), note="its places are claimed anew")
         self._consumer.close()
         return False
 

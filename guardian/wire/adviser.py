@@ -12,7 +12,7 @@ from guardian.telemetry import logger
 from guardian.wire.advice import Weighing
 from guardian.wire.deadline import BoundedClient
 
-_log = logger("advice")
+_log = logger("wire")
 _TOLD_EVERY_S = 60.0
 
 

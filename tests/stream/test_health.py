@@ -166,7 +166,7 @@ def test_a_page_that_fails_is_told_in_a_line_of_the_log(capsys) -> None:
     finally:
         face.server.close()
     told, traced = capsys.readouterr()
-    assert "a page failed" in told
+    assert "page_failed" in told
     assert "error=TypeError" in told
     assert traced == ""
 

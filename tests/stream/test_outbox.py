@@ -704,5 +704,5 @@ def test_a_store_that_is_away_is_looked_for_less_and_less_often(rig, control):
     )  # fmt: skip
     with capture_logs() as lines:
         sender.run(stop)
-    told = [line["retry_in_s"] for line in lines if line["event"] == "store away"]
+    told = [line["retry_in_s"] for line in lines if line["event"] == "store_away"]
     assert told == [0.01, 0.02, 0.04, 0.04, 0.04]

@@ -209,7 +209,7 @@ def test_who_is_told_to_stop_finishes_the_piece_and_the_next_start_goes_on(rig, 
     stop, made = threading.Event(), pipeline()
     rig.worker(made, most=MOST, on_commit=lambda _: stop.set()).run(stop)
     assert made.batches == [["d0", "d1", "d2"]]
-    assert "store away" not in capsys.readouterr().out
+    assert "store_away" not in capsys.readouterr().out
     assert rig.store.positions([PLACE]) == {}
     again = pipeline()
     rig.read(rig.worker(again, most=MOST), rig.drained)

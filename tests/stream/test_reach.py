@@ -44,7 +44,7 @@ def test_a_topic_that_was_created_anew_is_read_from_its_beginning_and_people_are
     rig.store.mark_attempt(PLACE, 2)
     with capture_logs() as logs:
         assert read(10, 11, 12) == ["d10", "d11", "d12"]
-    assert [each["event"] for each in logs if each["log_level"] != "info"] == ["a stored offset is out of reach"]
+    assert [each["event"] for each in logs if each["log_level"] != "info"] == ["offset_out_of_reach"]
     assert rig.store.attempts(PLACE, 2) == 0
     (finding,) = told(rig)
     assert finding.title.startswith("log[0] was created anew, or cut off: it ends at 3, and was read up to 6")

@@ -103,7 +103,7 @@ def test_a_broker_that_is_away_is_waited_for(rig, make_event):
     worker = rig.worker()
     with capture_logs() as lines:
         rig.read(worker, lambda: worker.troubles() == ["the log's broker does not answer"])
-    told = [line for line in lines if line["event"] == "source or store away"]
+    told = [line for line in lines if line["event"] == "source_or_store_away"]
     assert {line["log_level"] for line in told} == {"error"}, "as loud as what its client says of that"
     rig.broker.restart()
     rig.read(worker, rig.drained)

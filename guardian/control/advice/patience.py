@@ -11,7 +11,7 @@ from guardian.errors import AdviserError
 from guardian.telemetry import Metrics, logger
 from guardian.wire.advice import Weighing
 
-_log = logger("advice")
+_log = logger("control")
 _AT_ONCE = 8
 """Questions that are with the adviser. It weighs one at a time, so more would only wait there, where nobody can
 take them back."""

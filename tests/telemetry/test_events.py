@@ -1,0 +1,85 @@
+"""What guardian logs can be searched and counted: events are stable words, rooms are folders."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import guardian
+from guardian.telemetry.logs import Room
+
+PACKAGE = Path(guardian.__file__).parent
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+WORD = re.compile(r"'[a-z][a-z0-9_]*'")
+LOGGER = re.compile(r"(self\.)?_?log|logger\(.*\)")
+
+
+def files() -> Iterator[tuple[Path, ast.Module]]:
+    """`gateway/` is copied into gateways, and logs as the standard library does."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if "gateway" not in path.relative_to(PACKAGE).parts:
+            yield path.relative_to(PACKAGE), ast.parse(path.read_text("utf-8"))
+
+
+def is_a_line(call: ast.Call) -> bool:
+    """`_log.info(…)`, or `(_log.error if … else _log.info)(…)`."""
+    spoken = call.func.body if isinstance(call.func, ast.IfExp) else call.func
+    return (
+        isinstance(spoken, ast.Attribute)
+        and spoken.attr in LEVELS
+        and LOGGER.fullmatch(ast.unparse(spoken.value)) is not None
+    )
+
+
+def lines(tree: ast.Module) -> Iterator[ast.Call]:
+    return (each for each in ast.walk(tree) if isinstance(each, ast.Call) and is_a_line(each))
+
+
+def handed_on(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Functions whose caller gives the event, each with which of its arguments that is."""
+    for each in ast.walk(tree):
+        if isinstance(each, ast.FunctionDef):
+            names = [arg.arg for arg in each.args.args if arg.arg != "self"]
+            for line in lines(ast.Module(each.body, [])):
+                if isinstance(line.args[0], ast.Name):
+                    yield each.name, names.index(line.args[0].id)
+
+
+def events() -> Iterator[tuple[str, str]]:
+    trees = list(files())
+    given = {place for _, tree in trees for place in handed_on(tree)}
+    for path, tree in trees:
+        for call in (each for each in ast.walk(tree) if isinstance(each, ast.Call)):
+            if is_a_line(call):
+                asked = [] if isinstance(call.args[0], ast.Name) else [call.args[0]]
+            else:
+                name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+                asked = [call.args[at] for known, at in given if known == name and at < len(call.args)]
+            for event in asked:
+                if isinstance(event, ast.Constant) or is_a_line(call):
+                    yield f"{path}:{call.lineno}", ast.unparse(event)
+
+
+def test_every_event_is_a_stable_word() -> None:
+    found = dict(events())
+    assert len(found) > 100
+    assert not {place: event for place, event in found.items() if not WORD.fullmatch(event)}
+
+
+def test_the_events_that_operators_are_told_of_are_logged() -> None:
+    told = (PACKAGE.parent / "config" / "README.md").read_text("utf-8")
+    (named,) = re.findall(r"^- \*\*The log\*\*: [^\n]*Worth an alert: (.*?)^- ", told, re.MULTILINE | re.DOTALL)
+    words = {repr(word) for word in re.findall(r"`(\w+)`", named)}
+    assert len(words) > 10
+    assert words <= {event for _, event in events()}
+
+
+def test_every_room_of_the_log_is_the_folder_that_speaks() -> None:
+    found = {
+        (path.parts[0], ast.unparse(each.args[0]))
+        for path, tree in files()
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Call) and ast.unparse(each.func) == "logger"
+    }
+    assert found == {(room, repr(room)) for room in get_args(Room)}
