@@ -16,7 +16,6 @@ from guardian.bootstrap.advice import local_adviser
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.crash_points import crash_points
 from guardian.bootstrap.judgement import open_judge
 from guardian.bootstrap.monitor import Monitor
 from guardian.bootstrap.secrets import SecretFiles
@@ -145,7 +144,6 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
                 producer=producer,
                 lateness=lateness,
                 on_commit=watched.add,
-                crash_points=crash_points(),
             )
             if adviser is not None:
                 adviser.reads(monitor.store)
@@ -201,7 +199,7 @@ def run(settings: Settings) -> None:
             local = settings.model_copy(
                 update={"control": settings.control.model_copy(update={"url": control.url})}
             )
-            monitor = Monitor(local, metrics=metrics, judge=judge, lateness=lateness, crash_points=crash_points())
+            monitor = Monitor(local, metrics=metrics, judge=judge, lateness=lateness)
             if adviser is not None:
                 adviser.reads(monitor.store)
             threading.Thread(target=_stop_with, args=(control, stop), daemon=True).start()

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from guardian.config.explaining import below
 from guardian.errors import ConfigurationError
 
-_OTHERS = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT", "GUARDIAN_CRASH_AT"})
+_OTHERS = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT"})
 _GUARDIANS = re.compile("^guardian_", re.IGNORECASE)
 _SERVICE = re.compile(r"GUARDIAN_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 

@@ -425,7 +425,7 @@ def test_a_port_that_no_service_has_is_a_misspelt_setting(monkeypatch: pytest.Mo
     assert "unknown variable GUARDIAN_CONTROL_PORT" in refusal(None)
 
 
-@pytest.mark.parametrize("name", ["GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_CRASH_AT"])
+@pytest.mark.parametrize("name", ["GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT"])
 def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "x")
     assert load() == Settings()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import crashing
 import pytest
 import yaml
 from ports import port_of, reserve
@@ -50,13 +51,10 @@ class Estate:
     monitors: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def watch(self, *, crash_at: str | None = None, name: str = "monitor") -> subprocess.Popen[bytes]:
-        environment = _bare()
-        if crash_at is not None:
-            environment["GUARDIAN_CRASH_AT"] = crash_at
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "guardian", "watch", "-c", str(self.folder / "guardian.yaml")],
-                env=environment,
+                [*crashing.command(crash_at), "watch", "-c", str(self.folder / "guardian.yaml")],
+                env=_bare(),
                 stdout=log,
                 stderr=log,
             )

@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import crashing
 import pytest
 import yaml
 
@@ -49,9 +49,7 @@ def test_kills_between_store_and_file_lose_nothing_and_double_nothing(tmp_path: 
 
     def watch(crash_at: str | None = None) -> int:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("GUARDIAN_")}
-        if crash_at is not None:
-            environment["GUARDIAN_CRASH_AT"] = crash_at
-        command = [sys.executable, "-m", "guardian", "watch", "--file", str(log), "-c", str(config)]
+        command = [*crashing.command(crash_at), "watch", "--file", str(log), "-c", str(config)]
         return subprocess.run(command, env=environment, capture_output=True, timeout=120).returncode
 
     died = [watch(point) for point in POINTS]
