@@ -20,7 +20,7 @@ from guardian.domain.signal import CredentialHit
 from guardian.domain.strict_json import parse_text
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.pipeline.decoding import Redactor
-from guardian.signals.envelopes.narrowing import bare
+from guardian.signals.envelopes.principals import bare
 from guardian.signals.words.hiding import AGENT, DELEGATOR
 
 _AREAS = (

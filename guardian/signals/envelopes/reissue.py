@@ -19,7 +19,9 @@ from guardian.domain.text import some
 from guardian.domain.wildcards import covers
 from guardian.signals.envelopes.admitting import spelt
 from guardian.signals.envelopes.comparing import spend
-from guardian.signals.envelopes.narrowing import ANYTHING, Widening, bare, exceeding, in_one_spelling, outlives
+from guardian.signals.envelopes.exceeding import ANYTHING, exceeding, outlives
+from guardian.signals.envelopes.narrowing import Widening, in_one_spelling
+from guardian.signals.envelopes.principals import bare
 from guardian.signals.words.constraints import read
 from guardian.signals.words.wording import shown, words
 
