@@ -24,6 +24,8 @@ from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.config import load
+from guardian.control.distribution import flags as flag_feed
+from guardian.control.distribution import place as ledger_place
 from guardian.control.distribution import pushing
 from guardian.control.distribution.pushing import Pusher
 from guardian.control.lapse import sweep
@@ -270,7 +272,7 @@ def test_a_flag_on_which_the_receiver_fails_keeps_no_revocation_waiting(stage, r
 def test_nor_any_other_flag_for_long_and_people_hear_that_it_was_set_aside(
     stage, receiver, caep, a_finding, monkeypatch
 ):
-    monkeypatch.setattr(pushing, "_BATCH", 2)
+    monkeypatch.setattr(flag_feed, "_BATCH", 2)
     drain(caep)
     receiver.fails_on.update(("odd", "odder"))
     odd, odder, *_ = flags = [a_finding(name) for name in ("odd", "odder", "f1", "f2")]
@@ -377,7 +379,7 @@ def test_a_new_receiver_that_was_away_for_a_moment_goes_on_where_it_was(stage, r
 
 
 def test_a_long_list_comes_in_pieces_and_each_entry_once(stage, receiver, caep, monkeypatch):
-    monkeypatch.setattr(pushing, "_BATCH", 2)
+    monkeypatch.setattr(ledger_place, "_BATCH", 2)
     for n in range(4):
         stage.revoke(f"s{n}")
     assert caep.step()
@@ -388,7 +390,7 @@ def test_a_long_list_comes_in_pieces_and_each_entry_once(stage, receiver, caep, 
 
 
 def test_an_epoch_that_begins_while_the_list_is_brought_begins_it_anew(stage, topic, monkeypatch):
-    monkeypatch.setattr(pushing, "_BATCH", 2)
+    monkeypatch.setattr(ledger_place, "_BATCH", 2)
     pusher, broker = topic
     for n in range(3):
         stage.revoke(f"s{n}")
@@ -566,7 +568,7 @@ def test_which_receiver_is_meant_is_said_at_the_start_and_with_each_trouble_and_
     pusher, stop = Pusher(stage.deps, face), threading.Event()
     stop.set()
     pusher.run(stop)
-    pusher._failed(ConnectionError("away"), 1)
+    pusher._trouble.failed(ConnectionError("away"), 1)
     said = [line for line in capsys.readouterr().out.splitlines() if face.name in line]
     assert [event for line in said for event in ("push_begins", "push_failed") if event in line] == [
         "push_begins",
@@ -619,7 +621,7 @@ def test_a_receiver_that_gets_one_tenant_more_hears_what_holds_there_already(sta
 
 
 def test_a_new_receiver_waits_behind_nobody_else_and_counts_only_what_it_got(stage, receiver, given, monkeypatch):
-    monkeypatch.setattr(pushing, "_BATCH", 2)
+    monkeypatch.setattr(ledger_place, "_BATCH", 2)
     whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token", "tenants": ["globex"]}
     for tenant, names in (("acme", "abcde"), ("globex", "xyz")):
         for name in names:
@@ -841,7 +843,7 @@ def test_a_tenant_whose_topic_is_not_there_holds_up_no_other_and_gets_its_whole_
             for name in ("kafka_topic/rev.{tenant}", "kafka_topic/rev.new")
         }
         assert list(lags.values()) == [0, 600]
-    apart._failed(BusError("away"), 1)
+    apart._trouble.failed(BusError("away"), 1)
     [news] = push_news(stage)
     assert news.startswith("kafka_topic: topic rev.new has taken nothing since ")
     missing.clear()
@@ -897,7 +899,7 @@ def test_what_another_process_left_is_taken_up_should_that_be_gone(stage, lackin
     missing.clear()
     drain(stays)
     assert stays.apart == []
-    stays._looks_apart = 0.0
+    stays._partings._looks_at = 0.0
     drain(stays)
     [apart] = stays.apart
     drain(apart)
