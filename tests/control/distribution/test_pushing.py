@@ -226,7 +226,7 @@ def test_a_revocation_goes_before_the_flags_that_wait_and_all_of_them_arrive(sta
             if finding.session_id == "f1":
                 stage.revoke("late")
 
-    receiver_of, caep._receiver = caep._receiver, Meanwhile()
+    receiver_of, caep._flags._receiver = caep._receiver, Meanwhile()
     drain(caep)
     assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["f0", "f1", "late", "f2", "f3", "f4"]
 
@@ -465,7 +465,7 @@ def test_people_hear_of_a_receiver_that_takes_nothing_for_minutes(stage, receive
     drain(caep)
     stage.revoke("s1")
     stage.clock.pass_(minutes=6)
-    caep._failed(ConnectionError("away"), 3)
+    caep._trouble.failed(ConnectionError("away"), 3)
     news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
     assert f"{told_as(receiver)} has taken nothing since" in news[0]["finding"]["reasons"][0]["text"]
     assert lag_of(stage, caep) == 360
@@ -506,7 +506,7 @@ def test_a_receiver_that_is_well_does_not_hide_one_that_takes_nothing(stage, rec
         drain(each)
     stage.revoke("s1")
     stage.clock.pass_(minutes=1)
-    sick._failed(ConnectionError("away"), 3)
+    sick._trouble.failed(ConnectionError("away"), 3)
     drain(well)
     assert [lag_of(stage, each) for each in (sick, well)] == [60, 0]
     for face in faces:
@@ -517,7 +517,7 @@ def test_nor_does_one_seem_behind_once_another_process_has_brought_it_everything
     drain(caep)
     stage.revoke("s1")
     stage.clock.pass_(minutes=1)
-    caep._failed(ConnectionError("away"), 3)
+    caep._trouble.failed(ConnectionError("away"), 3)
     drain(Pusher(replace(stage.deps, metrics=Metrics()), caep._receiver))
     assert lag_of(stage, caep) == 0
 
