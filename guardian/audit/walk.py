@@ -13,7 +13,7 @@ _MOST_EPOCHS = 1_000
 class Walk:
     """What is known at one point of the pass over the trail: the tree so far, and what was wrong."""
 
-    def __init__(self, end: RawEnd, claims: Iterator[Claim], restored: Collection[int] = ()) -> None:
+    def __init__(self, end: RawEnd, claims: Iterator[Claim], restored: Collection[int]) -> None:
         self.tree, self.end = MerkleTree(), end
         self._known, self._lost = restored, 0
         self.faults = Faults()

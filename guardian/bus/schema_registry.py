@@ -42,7 +42,7 @@ class SchemaRegistry:
     def __init__(
         self,
         url: str,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any],
         *,
         timer: Callable[[], float] = monotonic,
     ) -> None:
@@ -53,7 +53,7 @@ class SchemaRegistry:
                 "source.schema_registry needs: pip install 'intent-guardian[registry]'"
             ) from error
         try:
-            self._client: Callable[[], Any] = partial(SchemaRegistryClient, {"url": url, **(options or {})})
+            self._client: Callable[[], Any] = partial(SchemaRegistryClient, {"url": url, **options})
             with self._client():
                 pass  # it takes the options
         except (TypeError, ValueError) as error:

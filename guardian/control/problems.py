@@ -105,7 +105,7 @@ def check_calendar(name: str, at: datetime | None) -> None:
 
 
 def problem_response(
-    status: int, *, detail: str = "", code: str = "", headers: dict[str, str] | None = None, request_id: str = ""
+    status: int, *, detail: str = "", code: str = "", headers: dict[str, str] | None = None, request_id: str
 ) -> Response:
     stable = code or _CODES.get(status, "refused")
     problem = Problem(

@@ -34,7 +34,7 @@ _SETTLE_S = 30.0
 _BEFORE = timedelta(hours=3)
 
 
-def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str = "guardian") -> bool:
+def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str) -> bool:
     """True when all was judged, everything planted was caught and nobody honest was accused."""
     configure_logging(level="error", json=False, libraries="CRITICAL")
     console = Console(stderr=as_json, highlight=False)

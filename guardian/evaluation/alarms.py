@@ -72,16 +72,15 @@ def promises(
     folded: Iterable[FoldedSession],
     *,
     calibration: str,
-    one_in: Sequence[float] = RATES_ONE_IN,
-    source: str | None = None,
+    one_in: Sequence[float],
     seed: int,
     resamples: int = 400,
 ) -> list[PromiseRow]:
-    """One row per data set (or one for `source`) and N, over honest sessions; clusters are purposes."""
+    """One row per data set and N, over honest sessions; clusters are purposes."""
     honest = [f for f in folded if f.honest and f.drifts]
     groups: dict[str, list[FoldedSession]] = {}
     for f in honest:
-        groups.setdefault(source or f.session.dataset, []).append(f)
+        groups.setdefault(f.session.dataset, []).append(f)
     rows = []
     for name, sessions in groups.items():
         purposes = [f.session.purpose for f in sessions]
@@ -98,7 +97,7 @@ def promises(
 def delays(
     folded: Iterable[FoldedSession],
     *,
-    one_in: Sequence[float] = RATES_ONE_IN,
+    one_in: Sequence[float],
     seed: int,
     resamples: int = 400,
 ) -> list[DelayRow]:
@@ -129,7 +128,7 @@ def delays(
 def single_acts(
     folded: Iterable[FoldedSession],
     *,
-    one_in: Sequence[float] = RATES_ONE_IN,
+    one_in: Sequence[float],
     seed: int,
     resamples: int = 400,
 ) -> list[SingleActRow]:

@@ -83,7 +83,7 @@ def evaluate(
 
 
 def evaluate_fold(
-    folded: Sequence[FoldedSession], *, name: str = "guardian", seed: int = 7, resamples: int = 400
+    folded: Sequence[FoldedSession], *, name: str = "guardian", seed: int = 7, resamples: int
 ) -> Report:
     """Separation of the whole fold: each action by its fused score, each session by its evidence after its last
     action and, in the row called "largest act", by its highest fused score, as other scorers are judged."""
@@ -139,7 +139,7 @@ def _session_point(scored: Sequence[tuple[Judged, float]]) -> Point:
 
 
 def by_consequence(
-    folded: Sequence[FoldedSession], *, seed: int = 7, resamples: int = 400
+    folded: Sequence[FoldedSession], *, seed: int = 7, resamples: int
 ) -> list[tuple[str, Separation]]:
     """Drift of each kind of act against *all* honest actions: what a threshold for everything finds of it.
 

@@ -41,7 +41,7 @@ class EnvelopeTail:
         clock: Clock,
         metrics: Metrics,
         signed: bool,
-        mark: Mark | None = None,
+        mark: Mark,
         poll_timeout_s: float = 0.5,
     ) -> None:
         self._consumer = consumer
@@ -50,7 +50,7 @@ class EnvelopeTail:
         self._clock = clock
         self._metrics = metrics
         self._signed = signed
-        self._mark = mark or Mark()
+        self._mark = mark
         self._poll_timeout_s = poll_timeout_s
 
     def run(self, stop: threading.Event) -> None:

@@ -1,7 +1,6 @@
 """Getting a batch through although a record in it crashes a room, or kills the process."""
 
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
@@ -44,7 +43,7 @@ class Settler:
         clock: Clock,
         retry: Backoff,
         cautious_for: int,
-        timer: Callable[[], float] = time.monotonic,
+        timer: Callable[[], float],
     ) -> None:
         self._committer = committer
         self._store = store

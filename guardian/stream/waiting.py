@@ -53,7 +53,7 @@ class WaitingRoom:
         clock: Clock,
         metrics: Metrics,
         wait: timedelta,
-        most: int = 10_000,
+        most: int,
     ) -> None:
         self._store = store
         self._fill = fill

@@ -50,7 +50,7 @@ class Worker:
         store: MonitorStore,
         committer: Committer,
         clock: Clock,
-        options: WorkerOptions | None = None,
+        options: WorkerOptions,
         lateness: Lateness | None = None,
         release: Release | None = None,
         holds: Callable[[Consumer], int] = lambda _: 0,
@@ -64,7 +64,7 @@ class Worker:
         self._consumer = consumer
         self._store = store
         self._clock = clock
-        self._options = options or WorkerOptions()
+        self._options = options
         self._settler = Settler(
             committer=committer,
             store=store,

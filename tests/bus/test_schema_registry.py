@@ -253,7 +253,7 @@ def test_what_nests_without_an_end_in_avro_ends_no_process_and_is_told_to_people
     reading = (
         "import sys; from guardian.bus.schema_registry import SchemaRegistry;"
         "from guardian.domain.record import Record; from guardian.sources.guardian import GuardianDecisions;"
-        "from guardian.sources.unwrapping import Unwrapping; schemas = SchemaRegistry(sys.argv[1]);"
+        "from guardian.sources.unwrapping import Unwrapping; schemas = SchemaRegistry(sys.argv[1], {});"
         "record = Record('t', 0, 0, sys.stdin.buffer.read());"
         "(error,) = Unwrapping(GuardianDecisions(), schemas.plain).read(record);"
         "print(error.code, error.session_id)"

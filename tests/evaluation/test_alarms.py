@@ -53,14 +53,12 @@ def test_of_the_flagged_those_that_nobody_judged_are_told() -> None:
     assert [row.split(" | ")[5] for row in table] == ["3 / 4 (2 unjudged)", "2 / 4 (1 unjudged)", "1 / 4"]
 
 
-def test_data_sets_are_counted_apart_unless_they_are_one_source() -> None:
+def test_data_sets_are_counted_apart() -> None:
     sessions = [folded("b", [1], dataset=name) for name in "aab"]
     assert [(r.source, r.sessions) for r in promises(sessions, calibration="c", one_in=(20,), seed=SEED)] == [
         ("a", 2),
         ("b", 1),
     ]
-    (whole,) = promises(sessions, calibration="c", one_in=(20,), source="all", seed=SEED)
-    assert (whole.source, whole.sessions) == ("all", 3)
 
 
 def test_the_wait_is_counted_from_the_first_act_that_left_the_purpose() -> None:

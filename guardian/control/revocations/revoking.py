@@ -31,7 +31,7 @@ def revoke_or_flag(
     finding: Finding,
     now: datetime,
     *,
-    planted: bool = False,
+    planted: bool,
 ) -> tuple[FindingOutcome, LedgerEntry | None]:
     """What a finding that wants a revocation gets, and the ledger entry if it got it.
 

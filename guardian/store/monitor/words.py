@@ -36,9 +36,9 @@ class Words:
         self,
         engine: Engine,
         hear: Hear,
-        clean: Callable[[Envelope], Envelope] = lambda envelope: envelope,
+        clean: Callable[[Envelope], Envelope],
         *,
-        keep: Pack | None = None,
+        keep: Pack | None,
     ) -> None:
         self._engine = engine
         self._hear = hear
