@@ -24,7 +24,8 @@ from guardian.signals.envelopes.ownership import alike
 from guardian.signals.words.constraints import DATA_CLASS, Constraints, number, text, values, with_glued
 from guardian.signals.words.hiding import dropped
 from guardian.signals.words.identifiers import as_uuid
-from guardian.signals.words.leaves import Leaf, Touched, compares, negations
+from guardian.signals.words.named_values import Leaf, Touched
+from guardian.signals.words.operators import compares, negations
 from guardian.signals.words.paths import JOINED, OPENED, ROOTED, ends
 from guardian.signals.words.wording import shown, word_set
 

@@ -7,7 +7,8 @@ from functools import cached_property
 from itertools import chain
 
 from guardian.signals.words.constraints import text
-from guardian.signals.words.leaves import Leaf, Touched, compares, leaves_out, ranges
+from guardian.signals.words.named_values import Leaf, Touched
+from guardian.signals.words.operators import compares, leaves_out, ranges
 from guardian.signals.words.wording import canonical, word_set
 
 _FIELDS = word_set("attribute column field field_name key name parameter path property property_name")

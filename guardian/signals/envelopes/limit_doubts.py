@@ -23,7 +23,7 @@ from guardian.signals.envelopes.limits import (
     measured,
 )
 from guardian.signals.words.constraints import Constraints, Number, at_least, at_most, number
-from guardian.signals.words.leaves import Leaf, Touched
+from guardian.signals.words.named_values import Leaf, Touched
 from guardian.signals.words.wording import shown, word_set, words
 
 _HUNDREDTHS = word_set("cent cents minor pence penny")

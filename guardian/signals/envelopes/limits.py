@@ -15,7 +15,7 @@ from guardian.domain import statements
 from guardian.domain.signal import Breach, Observation, broken_by
 from guardian.signals.envelopes.acts import Act, act_of
 from guardian.signals.words.constraints import Constraints, Number, at_least, at_most, number, text
-from guardian.signals.words.leaves import Leaf, Touched
+from guardian.signals.words.named_values import Leaf, Touched
 from guardian.signals.words.wording import canonical, shown, singular, word_set, words
 
 _CAP = 2**53  # sums stay exact in every JSON reader

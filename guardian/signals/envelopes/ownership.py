@@ -15,7 +15,8 @@ from guardian.signals.envelopes.filters import Filters
 from guardian.signals.words.constraints import text, values
 from guardian.signals.words.identifiers import as_uuid
 from guardian.signals.words.json_texts import unfolded
-from guardian.signals.words.leaves import Touched, touched
+from guardian.signals.words.leaves import touched
+from guardian.signals.words.named_values import Touched
 from guardian.signals.words.wording import and_others, shown
 
 _LETTERS = re.compile(r"[A-Za-z]*")

@@ -17,7 +17,7 @@ from guardian.signals.envelopes.denying import touches, touches_class
 from guardian.signals.envelopes.ordering import meets
 from guardian.signals.envelopes.ownership import ownership
 from guardian.signals.words.constraints import DATA_CLASS, Constraints, text, values
-from guardian.signals.words.leaves import Leaf, Touched
+from guardian.signals.words.named_values import Leaf, Touched
 from guardian.signals.words.paths import JOINED, OPENED
 from guardian.signals.words.wording import LISTED, and_others, canonical, shown
 

@@ -20,7 +20,7 @@ from guardian.signals.envelopes.acts import Act, act_of
 from guardian.signals.envelopes.limits import RECORD, Limits, digits, measured, together
 from guardian.signals.words.constraints import Number, at_least, text
 from guardian.signals.words.hiding import dropped
-from guardian.signals.words.leaves import Leaf
+from guardian.signals.words.named_values import Leaf
 from guardian.signals.words.reads import came_to_nothing
 from guardian.signals.words.wording import shown, word_set, words
 

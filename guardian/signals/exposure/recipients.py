@@ -9,7 +9,8 @@ from itertools import chain, islice
 from guardian.domain.event import DecisionEvent
 from guardian.signals.words.constraints import text
 from guardian.signals.words.identifiers import ADDRESS
-from guardian.signals.words.leaves import Leaf, touched
+from guardian.signals.words.leaves import touched
+from guardian.signals.words.named_values import Leaf
 from guardian.signals.words.reach import Way, way_of
 from guardian.signals.words.wording import canonical, singular, word_set, words
 

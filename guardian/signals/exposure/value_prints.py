@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.words.constraints import text
-from guardian.signals.words.leaves import Leaf, touched
+from guardian.signals.words.leaves import touched
+from guardian.signals.words.named_values import Leaf
 from guardian.signals.words.paths import decoded
 from guardian.signals.words.wording import word_set
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from guardian.signals.words.hiding import Rule, below, dropped, hides, under
-from guardian.signals.words.leaves import WRAPPERS, Leaf, Touched
+from guardian.signals.words.named_values import Leaf, Touched
+from guardian.signals.words.operators import WRAPPERS
 from guardian.signals.words.wording import canonical
 
 Number = int | float

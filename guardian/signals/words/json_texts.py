@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from guardian.signals.words import hiding
-from guardian.signals.words.leaves import Leaf, Touched, below
+from guardian.signals.words.leaves import below
+from guardian.signals.words.named_values import Leaf, Touched
 from guardian.signals.words.wording import word_set
 
 _PARAMETERS = word_set("arg argument filter kwarg param parameter query request variable where")

@@ -5,7 +5,7 @@ Pure, lexical.
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.words.identifiers import kind_of
-from guardian.signals.words.leaves import WRAPPERS
+from guardian.signals.words.operators import WRAPPERS
 from guardian.signals.words.reach import Way, way_of
 from guardian.signals.words.wording import READING, canonical, only_reads, singular, word_set, words, words_of_act
 
