@@ -7,18 +7,17 @@ payload. Schemas never change under their id, so what reads them is kept. Needs 
 import base64
 import json
 import math
-import secrets
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial
-from io import BytesIO
 from operator import methodcaller
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from guardian.bus.protobuf_around import around, varint
+from guardian.bus.avro_values import avro_reader
+from guardian.bus.protobuf_values import protobuf_reader
 from guardian.errors import ConfigurationError, DecodeError, SchemaAway
 from guardian.wire.cutoff import within
 
@@ -27,10 +26,6 @@ _NOT_AGAIN_S = 2.0
 _MOST_UNKNOWN = 1000
 _MAGIC = 0
 _HEADER = 5
-_MAX_INDEX = 64
-_HALF = "\\udfff"
-"""Half of a surrogate pair, as JSON writes it: a text that begins so is told to be unread."""
-_NO_WORDS = ("UNSPECIFIED", "UNKNOWN")
 _FAULTS = frozenset({400, 422})
 """Statuses with which a registry rejects the id itself: a producer may write any."""
 
@@ -59,7 +54,7 @@ class SchemaRegistry:
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"source.schema_registry: {error}") from error
         over_http = any(each.strip().lower().startswith("http:") for each in url.split(","))
-        self._straight = over_http and "proxy" not in (options or {})
+        self._straight = over_http and "proxy" not in options
         self._timer = timer
         self._readers: dict[int, Any] = {}
         self._unknown: dict[int, tuple[float, str]] = {}
@@ -105,10 +100,10 @@ class SchemaRegistry:
             case "AVRO":
                 named: dict[str, Any] = {}
                 self._refer(schema, number, named, set())
-                return _made(lambda text: _avro(text, named), schema.schema_str, number)
+                return _made(lambda text: avro_reader(text, named), schema.schema_str, number)
             case "PROTOBUF":
                 serialized = self._ask(methodcaller("get_schema", number, fmt="serialized"), number)
-                return _made(_protobuf, serialized.schema_str, number)
+                return _made(protobuf_reader, serialized.schema_str, number)
             case other:
                 raise DecodeError(
                     "unknown_schema", f"schema {number} is of type {str(other)[:32]!r}, which is not read"
@@ -122,7 +117,7 @@ class SchemaRegistry:
                 seen.add(place)
                 inner = self._ask(methodcaller("get_version", *place), number).schema
                 self._refer(inner, number, named, seen)
-                _made(lambda text: _avro(text, named), inner.schema_str, number)
+                _made(lambda text: avro_reader(text, named), inner.schema_str, number)
 
     def _ask(self, ask: Callable[[Any], Any], number: int) -> Any:
         from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -169,143 +164,6 @@ def _made(make: Callable[[str], Any], text: str, number: int) -> Any:
     except Exception as error:  # whatever the libraries raise for a schema that they cannot work with
         why = f"schema {number} cannot be used: {type(error).__name__}"
         raise DecodeError("unknown_schema", why) from None
-
-
-def _avro(text: str, named: dict[str, Any]) -> Any:
-    """A reader. fastavro's calls itself without a limit, in C, for a value within another.
-    Where that may go on for ever, its twin in Python is taken, which ends at Python's limit."""
-    import fastavro
-    import fastavro._read_py
-
-    told = json.loads(text)
-    if isinstance(told, dict):
-        told.pop("__fastavro_parsed", None)  # its own mark of what it need not look at again
-    schema: Any = fastavro.parse_schema(told, named)
-    endless = set[str]()
-    _least(schema, named, endless, {})
-    read = fastavro._read_py.schemaless_reader if endless else fastavro.schemaless_reader
-    odd = "surrogateescape"  # bytes that are no UTF-8 become what is no JSON, and the rest is judged
-    return lambda payload: read(BytesIO(payload), schema, None, handle_unicode_errors=odd)
-
-
-def _least(
-    schema: Any, named: Mapping[str, Any], endless: set[str], known: dict[str, int], around: tuple[str, ...] = ()
-) -> int:
-    """The fewest bytes that a value has; names of types that may be within themselves go into `endless`. Raises
-    DecodeError for an array of what has no bytes: some bytes could stand for values without number. What is
-    `known` of a type is not looked for again: where each names the one before it twice, that would not end."""
-    match schema:
-        case list():
-            return 1 + min((_least(each, named, endless, known, around) for each in schema), default=0)
-        case str() if schema in around:
-            endless.add(schema)
-        case str() if schema in known:
-            return known[schema]
-        case str() if schema in named:
-            return _least(named[schema], named, endless, known, around)
-        case {"type": "record" | "error", "name": name, "fields": fields}:
-            inside = (*around, name)
-            known[name] = sum(_least(each["type"], named, endless, known, inside) for each in fields)
-            return known[name]
-        case {"type": "array", "items": items}:
-            if _least(items, named, endless, known, around) == 0:
-                raise DecodeError("unknown_schema", "an array in the Avro schema is of items without any bytes")
-        case {"type": "map", "values": values}:
-            _least(values, named, endless, known, around)
-        case {"type": "fixed", "size": size}:
-            return int(size)
-        case "null" | {"type": "null"}:
-            return 0
-    return 1
-
-
-def _protobuf(serialized: str) -> Any:
-    """A reader for the messages of one file; imports of Google's well-known types are known, others are not."""
-    from google.protobuf import any_pb2, descriptor_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2
-    from google.protobuf.descriptor_pool import DescriptorPool
-    from google.protobuf.json_format import MessageToDict, SerializeToJsonError
-    from google.protobuf.message import DecodeError as BadMessage
-    from google.protobuf.message_factory import GetMessageClass
-
-    pool: Any = DescriptorPool()
-    for known in (any_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2):
-        pool.AddSerializedFile(known.DESCRIPTOR.serialized_pb)
-    file = descriptor_pb2.FileDescriptorProto.FromString(base64.b64decode(serialized))
-    file.name = file.name or "schema.proto"
-    pool.AddSerializedFile(file.SerializeToString())
-    top = pool.FindFileByName(file.name)
-
-    def read(payload: bytes) -> Any:
-        path, start = _index(payload)
-        messages = list(top.message_types_by_name.values())
-        message = messages[path[0]]
-        for step in path[1:]:
-            message = list(message.nested_types)[step]
-        made, content = GetMessageClass(message), payload[start:]
-        try:
-            return plain(made, content)
-        except (BadMessage, SerializeToJsonError):
-            mark = secrets.token_hex(16)
-            rest = plain(made, around(content, message, mark))
-            return json.dumps(rest).replace(mark, _HALF).encode()
-
-    def plain(made: Any, content: bytes) -> Any:
-        said = MessageToDict(made.FromString(content), preserving_proto_field_name=True)
-        return _explicit(said, made.DESCRIPTOR)
-
-    return read
-
-
-def _explicit(said: Any, descriptor: Any) -> Any:
-    """The JSON of a message, with what Protobuf's own leaves out or writes otherwise: `false` and the first word
-    of an enumeration where these are what a field without presence says, and 64-bit numbers as numbers. By
-    convention the first word may be one that says nothing."""
-    told = dict(said)
-    for field in descriptor.fields:
-        if field.name in said:
-            told[field.name] = _of_field(said[field.name], field)
-        elif not field.has_presence and field.default_value is False:
-            told[field.name] = False
-        elif not field.has_presence and field.enum_type is not None and field.default_value == 0:
-            word = field.enum_type.values_by_number[0].name
-            if not word.upper().endswith(_NO_WORDS):
-                told[field.name] = word
-    return told
-
-
-def _of_field(said: Any, field: Any) -> Any:
-    inner = field.message_type
-    if inner is not None and inner.GetOptions().map_entry:
-        value = inner.fields_by_name["value"]
-        return {key: _of_field(each, value) for key, each in said.items()}
-    if inner is not None and inner.full_name.startswith("google.protobuf."):  # these have a JSON of their own
-        return said
-    if isinstance(said, list):
-        return [_of_field(each, field) for each in said]
-    if inner is not None:
-        return _explicit(said, inner)
-    return int(said) if field.cpp_type in (field.CPPTYPE_INT64, field.CPPTYPE_UINT64) else said
-
-
-def _index(payload: bytes) -> tuple[list[int], int]:
-    """Which message it is, as zigzag numbers after their count; a single zero stands for the first."""
-    count, at = _zigzag(payload, 0)
-    if count == 0:
-        return [0], at
-    if not 0 < count <= _MAX_INDEX:
-        raise DecodeError("invalid", "the index of the Protobuf message is damaged")
-    path = []
-    for _ in range(count):
-        step, at = _zigzag(payload, at)
-        if step < 0:
-            raise DecodeError("invalid", "the index of the Protobuf message is damaged")
-        path.append(step)
-    return path, at
-
-
-def _zigzag(payload: bytes, at: int) -> tuple[int, int]:
-    number, at = varint(payload, at)
-    return (number >> 1) ^ -(number & 1), at
 
 
 def _plain(value: object) -> object:

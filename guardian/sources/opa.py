@@ -1,12 +1,8 @@
 """OPA decision logs: the events that OPA uploads (arrays, gzip) or prints to its console.
 
 Source: Open Policy Agent, plugin `decision_logs` (EventV1). `result` has any shape; `erased` and `masked` are JSON
-pointers to what the log leaves out; times have nanoseconds. `input` is up to the gateway. These shapes are read:
-AuthZEN's, an MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`,
-`arguments`, …). Where the message, with its `jsonrpc`, is the whole input, what stands beside its method and
-params is the agent's own, and identifies nobody; without `jsonrpc` the gateway put the input together. What a
-message claims is read as in MCP's own log. The agent also chooses how a body is written: one that Envoy's plugin
-did not parse, or cut off, and a batch are calls all the same.
+pointers to what the log leaves out; times have nanoseconds. `input` is up to the gateway: the shapes that are read
+stand in `opa_input`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,30 +11,28 @@ from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
-from guardian.sources.authzen import sarc, write_sarc
+from guardian.sources.authzen import write_sarc
 from guardian.sources.facts import (
     OF_DECISIONS,
     Effect,
     Facts,
-    arguments_of,
     at,
     effect_of,
     expected,
     first,
     first_there,
-    mapping,
     moment,
     names,
     over,
     text,
-    tool_of,
 )
 from guardian.sources.guardian import name_of
 from guardian.sources.hostile import agents_own
-from guardian.sources.http_bodies import hides_call, message_of
+from guardian.sources.http_bodies import message_of
 from guardian.sources.json_rpc import lower
 from guardian.sources.lines import line
-from guardian.sources.mcp import SESSION_HEADER, call_of, claims_of
+from guardian.sources.mcp import claims_of
+from guardian.sources.opa_input import input_facts, is_sarc, messages_of, names_of
 from guardian.sources.port import Format
 from guardian.sources.session_names import known_as
 
@@ -66,8 +60,8 @@ class Opa(Format):
 
     def entries(self, body: Any) -> Iterable[Any]:
         told = at(body, "input")
-        messages = None if _is_sarc(told) else message_of(told)
-        return _each(body, messages) if isinstance(messages, list) else (body,)
+        messages = None if is_sarc(told) else message_of(told)
+        return messages_of(body, messages) if isinstance(messages, list) else (body,)
 
     def facts(self, entry: Any) -> Facts | None:
         if "decision_id" not in entry and "msg" in entry:  # the console has other lines too
@@ -101,7 +95,7 @@ plugin = Opa
 
 
 def _facts(entry: Mapping[str, Any], path: str, pointers: tuple[str, ...]) -> Facts | None:
-    found = _input(entry.get("input"), pointers)
+    found = input_facts(entry.get("input"), pointers)
     if found is None:
         return None
     effect, why, policies, masked = _verdict(entry, path, pointers)
@@ -121,51 +115,6 @@ def _facts(entry: Mapping[str, Any], path: str, pointers: tuple[str, ...]) -> Fa
     return Facts(effect=effect, **found, **rest)
 
 
-def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
-    """Facts from what the gateway asked; None where it did not ask about a tool call."""
-    if not isinstance(told, Mapping):
-        if told is None and any(each.rstrip("/") == "/input" for each in pointers):
-            raise DecodeError(
-                "invalid", "input: it was erased from the log as a whole; keep action and resource in it"
-            )
-        raise expected("input", "an object", told)
-    if agents_own(told):
-        return call_of(told, {})
-    headers = lower(at(told, "attributes", "request", "http", "headers"))
-    claims = claims_of(None, headers)
-    if _is_sarc(told):
-        beside = _whose({name: value for name, value in told.items() if name != "subject"}, claims)
-        user = first(told.get("user"), at(told, "user", "id"))
-        asked = sarc(told, "input.", user=user, agent=beside["agent"])
-        if asked is not None:
-            found = over({"arguments": _arguments(told), **beside}, asked)
-            verb = first(told["action"], at(told, "action", "name"))  # of a tool, where one is named beside it
-            return found if verb == "tools/call" else found | _said({"tool": _tool(told)})
-    message = message_of(told)
-    call = call_of(message, headers) if isinstance(message, Mapping) else None
-    if call is not None:
-        return _whose(told, call)
-    if _is_sarc(told):
-        return None
-    tool = _tool(told)
-    if tool is not None:
-        resource = told.get("resource")
-        on = {"resource_type": text(at(resource, "type")), "resource_id": first(resource, at(resource, "id"))}
-        return {"tool": tool, "arguments": _arguments(told), **on, **_whose(told, claims)}
-    cut = told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true"
-    if cut and message is None:
-        why = "input.parsed_body: Envoy cut it off; raise with_request_body.max_request_bytes of its ext_authz"
-        return {"tool": "", "refused": DecodeError("too_large", why), **_whose(told, claims)}
-    if hides_call(told):
-        why = "input.attributes.request.http.body: it cannot be read as JSON, and may be a call"
-        return {"tool": "", "refused": DecodeError("no_tool", why), **_whose(told, claims)}
-    if message is not None or "attributes" in told:  # ext_authz about something else than a tool call
-        return None
-    if "tool" in told or "tool_name" in told:
-        return {**tool_of(told.get("tool", told.get("tool_name")), "input.tool"), **_whose(told, claims)}
-    raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
-
-
 def _named(error: DecodeError, entry: Mapping[str, Any], way_out: str) -> DecodeError:
     """The refusal and its way out, with the names that the input has, as a call of the same session would have
     them."""
@@ -176,7 +125,7 @@ def _named(error: DecodeError, entry: Mapping[str, Any], way_out: str) -> Decode
         context = told.get("context")
         envelope = first_there(told.get("envelope"), at(context, "envelope"))
         rest = {name: value for name, value in told.items() if name != "envelope"}
-        known = _names(rest, checked=not (unchecked or at(envelope, "session_id")))
+        known = names_of(rest, checked=not (unchecked or at(envelope, "session_id")))
         known["session"] = first(known["session"], at(envelope, "session_id"))
         known["tenant"] = first(known["tenant"], at(context, "tenant_id"), at(envelope, "tenant_id"))
     session = name_of(known_as(first(known.get("session"), known.get("token"))))
@@ -187,64 +136,6 @@ def _named(error: DecodeError, entry: Mapping[str, Any], way_out: str) -> Decode
 
 def _gateway(entry: Mapping[str, Any]) -> str | None:
     return first(at(entry, "labels", "app"), at(entry, "labels", "gateway"), at(entry, "labels", "id"))
-
-
-def _is_sarc(told: Any) -> bool:
-    """Whether it is AuthZEN's: without a subject, an input that names its tool has plain names."""
-    if not isinstance(told, Mapping) or not isinstance(told.get("action"), (Mapping, str)):
-        return False
-    return "resource" in told and ("subject" in told or _tool(told) is None)
-
-
-def _tool(told: Mapping[str, Any]) -> str | None:
-    return first(told.get("tool"), at(told, "tool", "name"), told.get("tool_name"))
-
-
-def _arguments(told: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    passed = ("arguments", "args", "params", "parameters")
-    return arguments_of(next((told[name] for name in passed if name in told), None))
-
-
-def _said(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: said for name, said in facts.items() if said is not None}
-
-
-def _each(body: Mapping[str, Any], messages: list[Any]) -> Iterator[dict[str, Any]]:
-    """One entry for each message of a batch."""
-    told = {name: value for name, value in body["input"].items() if name not in ("attributes", "request")}
-    http = {"headers": at(body, "input", "attributes", "request", "http", "headers")}
-    own = text(body.get("decision_id"))
-    for number, message in enumerate(messages):
-        asked = {**told, "parsed_body": message, "attributes": {"request": {"http": http}}}
-        yield {**body, "decision_id": f"{own}/{number}" if own else None, "input": asked}
-
-
-def _whose(told: Mapping[str, Any], claims: Mapping[str, Any]) -> dict[str, Any]:
-    """A client's claims, and over them the gateway's word. A session that is claimed stands in the headers; that
-    of an envelope is another thing than a connection's there, and comes before it."""
-    enveloped = at(told, "envelope", "session_id") or at(told, "context", "envelope", "session_id")
-    return over(claims, _names(told, checked=claims["session"] is None and not enveloped))
-
-
-def _names(told: Mapping[str, Any], *, checked: bool) -> dict[str, Any]:
-    """Whose the call is by the gateway's word. `checked`: whether a server looks at the session in the headers."""
-    headers = at(told, "attributes", "request", "http", "headers") if checked else None
-    context = told.get("context") if isinstance(told.get("context"), Mapping) else {}
-    return {
-        "delegator": first(told.get("user"), at(told, "user", "id"), at(told, "subject", "id"),
-                           at(told, "token", "sub")),
-        "agent": first(told.get("agent"), at(told, "agent", "id"), told.get("client_id"),
-                       at(told, "token", "client_id")),
-        "session": first(told.get("session_id"), told.get("session"), at(told, "session", "id"),
-                         at(headers, SESSION_HEADER), at(context, "session_id"), at(context, "session"),
-                         at(context, "session", "id")),
-        "token": first(at(told, "token", "sid"), at(told, "token", "jti")),
-        "tenant": first(told.get("tenant_id"), told.get("tenant")),
-        "purpose": first(told.get("purpose"), at(context, "purpose")),
-        "envelope": mapping(told.get("envelope"), "input.envelope"),
-        "envelope_jws": text(told.get("envelope_jws")),
-        "server": first(told.get("server"), at(told, "tool", "server")),
-    }  # fmt: skip
 
 
 def _verdict(
