@@ -1,20 +1,18 @@
 """`guardian watch` put together: the consumer, its store, its outbox and its ears."""
 
 import math
-import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
-from functools import partial
 
-from guardian.bootstrap.clock import steady_s, utc_now
-from guardian.bootstrap.departing import show_departure, watch_departure
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.departing import show_departure
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings, producers_of
-from guardian.bootstrap.monitor_store import learn_all, open_monitor_store, retention_of
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
-from guardian.bootstrap.waiting import envelope_tail, waiting_room
+from guardian.bootstrap.stream_parts import MonitorParts, archiving, delivering, following, reading, tidying
+from guardian.bootstrap.waiting import envelope_tail
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
@@ -23,22 +21,10 @@ from guardian.embedding.recent import LookedUp
 from guardian.errors import BusError, ControlError, GuardianError, StoreError
 from guardian.keys.files import read_token
 from guardian.pipeline.judging import Judge
-from guardian.store.monitor.store import MonitorStore
-from guardian.store.sure_time import SureTime
-from guardian.stream.archiving import Archiving
-from guardian.stream.changes import ChangeTail
-from guardian.stream.commit import Committer
-from guardian.stream.first_start import begin_at_newest
-from guardian.stream.fuse import Fuse
 from guardian.stream.health import HealthServer
-from guardian.stream.housekeeping import Housekeeping
 from guardian.stream.loops import Loops
-from guardian.stream.marks import Mark
-from guardian.stream.outbox import Delivery
 from guardian.stream.port import CrashPoints, no_crash
-from guardian.stream.releasing import HeldCommitter, Release
 from guardian.stream.vitals import Lateness, Vitals, instance_name
-from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metric, Metrics
 from guardian.wire.client import ControlClient
 from guardian.wire.monitor import MonitorClient
@@ -86,21 +72,11 @@ class Monitor:
         self._producers = producers_of(settings, consumer, producer)
         # Last of what may fail: the version before could not go on with a database that this one migrated.
         self.store = open_monitor_store(settings, makes=True)
-        self._archiving = (
-            archiving_of(settings, self.store, self._judge, files.load_fingerprint_key(), metrics, crash_points)
-            if settings.archive.path is not None
-            else None
-        )
-        port = MonitorClient(self._client)
-        self._delivery = Delivery(
-            outbox=self.store.outbox,
-            client=port,
-            producers=self._producers,
-            clock=utc_now,
-            jitter=random.random,
-            metrics=metrics,
-            crash_points=crash_points,
-        )
+        self._lateness = lateness = lateness or Lateness(utc_now)
+        control = MonitorClient(self._client)
+        parts = MonitorParts(settings, self.store, pipeline, self._judge, control, lateness, metrics, crash_points)
+        self._archiving = archiving(parts)
+        self._delivery = delivering(parts, self._producers)
 
         def committed(judgement: Judgement) -> None:
             if judgement.findings or judgement.dead_letters:
@@ -108,60 +84,11 @@ class Monitor:
             self._count_cache()
             on_commit(judgement)
 
-        self._lateness = lateness = lateness or Lateness(utc_now)
-        room = waiting_room(settings, self.store, pipeline, metrics)
-        committer = Committer(
-            pipeline=pipeline,
-            store=self.store,
-            clock=utc_now,
-            timer=time.perf_counter,
-            metrics=metrics,
-            fuse=fuse_of(settings),
-            mark=Mark(files.load_seal(settings).keys),
-            on_commit=committed,
-            crash_points=crash_points,
-            waiting=room,
-            archived=None if self._archiving is None else self._archiving.packed,
-            late_after=timedelta(seconds=settings.monitor.late_after_s),
-            lateness=lateness,
-            most=settings.monitor.batch,
-        )
-        waited = HeldCommitter(committer, room, pipeline=pipeline, store=self.store)
-        self._worker = Worker(
-            consumer=consumer,
-            store=self.store,
-            committer=committer,
-            release=Release(room, waited.commit, utc_now),
-            holds=room.held_of,
-            begin=self._begin(consumer),
-            clock=utc_now,
-            options=WorkerOptions(
-                max_records=settings.monitor.batch,
-                poll_timeout_s=settings.monitor.poll_timeout_s,
-                max_outbox_depth=settings.monitor.outbox_limit,
-            ),
-            lateness=lateness,
-        )
+        packed = None if self._archiving is None else self._archiving.packed
+        self._worker = reading(parts, consumer, archived=packed, on_commit=committed)
         self._vitals = Vitals(lateness, self._report, instance=instance_name())
-        self._tail = ChangeTail(
-            words=self.store.words, client=port, clock=utc_now, idle_s=settings.monitor.changes_every_s
-        )
-        self.housekeeping = Housekeeping(
-            store=self.store,
-            learn=learn_all,
-            clock=utc_now,
-            idle=timedelta(seconds=settings.monitor.baseline.idle_s),
-            retention=retention_of(settings),
-            interval_s=settings.monitor.housekeeping_every_s,
-            watch=watch_departure(
-                self._judge.scorer.calibration,
-                one_in=settings.monitor.departure_one_in,
-                tie=random.random,
-                clock=utc_now,
-            ),
-            on_tidied=self._show_standing,
-            sure=SureTime(utc_now, steady_s),
-        )
+        self._tail = following(parts)
+        self.housekeeping = tidying(parts, on_tidied=self._show_standing)
         self._envelopes = envelope_tail(settings, self.store, metrics)
         self._looked_up: dict[Metric, LookedUp] = {}
         self._in_order = False
@@ -179,12 +106,6 @@ class Monitor:
             timer=time.monotonic,
             metrics=metrics,
         )
-
-    def _begin(self, consumer: Consumer) -> Callable[[], None]:
-        topic, wanted = self._settings.kafka.topic, self._settings.kafka.auto_offset_reset
-        if isinstance(consumer, KafkaConsumer) and wanted == "latest":
-            return partial(begin_at_newest, topic, consumer.ends, self.store, utc_now)
-        return lambda: None
 
     def run(self, stop: threading.Event) -> int | None:
         """Until `stop` is set, or a bounded source ends: then how many findings and dead letters of it wait, if it
@@ -286,19 +207,3 @@ class Monitor:
             self._metrics.add(metric, now.hits - before.hits, result="hit")
             self._metrics.add(metric, now.misses - before.misses, result="miss")
             self._looked_up[metric] = now
-
-
-def archiving_of(
-    settings: Settings, store: MonitorStore, judge: Judge, key: bytes, metrics: Metrics, crash: CrashPoints
-) -> Archiving:
-    """The archive's writer. Its library is imported only where an archive is kept."""
-    from guardian.bootstrap.archiving import open_archiving
-
-    return open_archiving(
-        settings, store.spool, judge.versions, fingerprint_key=key, metrics=metrics, crash_points=crash
-    )
-
-
-def fuse_of(settings: Settings) -> Fuse:
-    window = settings.monitor.fuse_records
-    return Fuse(window=window, minimum=max(1, window // 4), ratio=settings.monitor.fuse_ratio)
