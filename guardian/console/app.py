@@ -35,6 +35,7 @@ _log = logger("console")
 _GUARDED: tuple[tuple[str, str, Callable[[Pages, Asked], Response]], ...] = (
     ("GET", "", overview.show),
     ("GET", "/sessions", lists.sessions),
+    ("GET", "/revoked", lists.revoked),
     ("GET", "/findings", lists.findings),
     ("GET", "/approvals", lists.approvals),
     ("GET", "/session", session.show),

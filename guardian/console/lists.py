@@ -1,4 +1,4 @@
-"""Sessions, findings and approvals, a page at a time."""
+"""Sessions, what is revoked, findings and approvals, a page at a time."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar, get_args
@@ -10,6 +10,7 @@ from guardian.console.forms import approval_form, left_over
 from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.revocation import SubjectType
 from guardian.wire.approvals import ApprovalState
 from guardian.wire.base import SessionStatus
 from guardian.wire.evidence import EvidenceClient
@@ -29,6 +30,20 @@ def sessions(pages: Pages, asked: Asked) -> Response:
         chosen={"tenant": tenant, "status": status},
         tenants=_tenants(api),
         statuses=get_args(SessionStatus),
+    )
+
+
+def revoked(pages: Pages, asked: Asked) -> Response:
+    """Not only sessions: also the agents, delegators, tasks and tokens, which no session's page need name."""
+    api, kind = pages.api(asked), _one_of(asked.query, "kind", get_args(SubjectType))
+    tenant, cursor = asked.query.get("tenant") or None, asked.query.get("cursor") or None
+    return pages.page(
+        asked,
+        "revoked",
+        found=api.revoked(tenant_id=tenant, kind=kind, limit=_AT_ONCE, cursor=cursor),
+        chosen={"tenant": tenant, "kind": kind},
+        tenants=_tenants(api),
+        kinds=get_args(SubjectType),
     )
 
 

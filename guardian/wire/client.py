@@ -23,7 +23,7 @@ from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, Regis
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judged, Verdict, VerdictRequest
 from guardian.wire.peers import Vitals, Watch
 from guardian.wire.policies import PolicyExplanation
-from guardian.wire.revocations import RevocationList, SubjectAct, SubjectResult
+from guardian.wire.revocations import RevocationList, RevokedPage, SubjectAct, SubjectResult
 from guardian.wire.sessions import (
     ActRequest,
     ActResult,
@@ -156,6 +156,19 @@ class ControlClient(ControlCalls):
         """The list, or with `since` what changed."""
         query = {"tenant_id": tenant_id, "since": since}
         return self._ask(RevocationList, "GET", "/v1/revocations", query=query)
+
+    def revoked(
+        self,
+        *,
+        tenant_id: str | None = None,
+        kind: SubjectType | None = None,
+        subject_id: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> RevokedPage:
+        """What is revoked now, with by whom and why; gateways follow `revocations`."""
+        query = {"tenant_id": tenant_id, "subject_type": kind, "subject_id": subject_id}
+        return self._ask(RevokedPage, "GET", "/v1/revoked", query={**query, "limit": limit, "cursor": cursor})
 
     def changes(self, since: int) -> ChangeList:
         """What people said after entry `since` of the feed."""

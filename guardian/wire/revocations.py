@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from guardian.domain.identity import Identifier
-from guardian.domain.revocation import Revision, SubjectType
-from guardian.wire.base import Ask, Body, Why
+from guardian.domain.revocation import LedgerEntry, Revision, SubjectType
+from guardian.wire.base import Ask, Body, Page, Why
 
 
 class RevocationEntry(Body):
@@ -35,6 +35,10 @@ class RevocationList(Body):
     issued_at: AwareDatetime
     complete: bool
     entries: tuple[RevocationEntry, ...]
+
+
+class RevokedPage(Page[LedgerEntry]):
+    """Every entry revokes its subject now. Newest first."""
 
 
 class SubjectAct(Ask):

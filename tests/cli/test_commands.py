@@ -33,8 +33,8 @@ from guardian.store.control.store import ControlStore
 
 COMMANDS = (
     "demo", "init", "doctor", "bench", "dlq", "outbox", "run", "watch", "serve", "replay", "score", "schema",
-    "check-config", "sessions", "findings", "revoke", "reinstate", "token", "seal", "labels", "calibrate",
-    "evaluate", "train", "sources", "detect", "migrate",
+    "check-config", "sessions", "findings", "revoked", "revoke", "reinstate", "token", "seal", "labels",
+    "calibrate", "evaluate", "train", "sources", "detect", "migrate",
 )  # fmt: skip
 
 
@@ -93,9 +93,10 @@ def test_every_command_shows_an_example_and_those_that_ask_control_whose_token_t
     told = {name: " ".join(getattr(p, "help", "") or "" for p in each.params) for name, each in found.items()}
     asking = {name for name, helps in told.items() if "GUARDIAN_TOKEN" in helps}
     assert asking >= {
-        "sessions", "findings", "revoke", "reinstate", "dismiss", "confirm", "protect", "mode", "approvals",
-        "approve", "deny", "withdraw", "breaker", "break-glass", "break-glass-end", "gateways", "labels", "link",
-        "policy explain", "exceptions add", "exceptions end", "exceptions list", "feedback export",
+        "sessions", "findings", "revoked", "revoke", "reinstate", "dismiss", "confirm", "protect", "mode",
+        "approvals", "approve", "deny", "withdraw", "breaker", "break-glass", "break-glass-end", "gateways",
+        "labels", "link", "policy explain", "exceptions add", "exceptions end", "exceptions list",
+        "feedback export",
     }  # fmt: skip
 
 

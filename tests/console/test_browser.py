@@ -244,6 +244,7 @@ PLACES = {
     "overview": "/console",
     "session": "/console/session?tenant=acme&id=sess_1",
     "sessions": "/console/sessions",
+    "revoked": "/console/revoked",
     "findings": "/console/findings",
     "approvals": "/console/approvals",
     "proposals": "/console/proposals",

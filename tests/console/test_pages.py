@@ -24,7 +24,8 @@ from guardian.wire.peers import Acknowledgement
 
 PAGES = [
     "/console", "/console/sessions?status=flagged&tenant=acme", "/console/findings?kind=drift&effect=flag",
-    "/console/approvals?state=denied", "/console/session?tenant=acme&id=sess_1", "/console/proposals",
+    "/console/approvals?state=denied", "/console/revoked?kind=agent", "/console/session?tenant=acme&id=sess_1",
+    "/console/proposals",
     "/console/sign-in", "/console/nothing", "/console/session?tenant=acme&id=nobody", "/console/proposal?name=no",
     "/console/static/guardian.css", "/console/static/no",
 ]  # fmt: skip
@@ -375,7 +376,7 @@ def test_the_overview_shows_a_case_that_became_worse_however_long_ago_it_was_met
         site.clock.pass_(minutes=1)
         site.api("maya", "responder").revoke("acme", session, reason="stop")
     html = person.page()
-    revoked = html[html.index(">Revoked<") :]
+    revoked = html[html.index('id="revoked">') :]
     assert re.findall(r"id=(sess_\w+)", revoked)[:2] == ["sess_2", "sess_5"]
     assert "1 finding, last <time" in revoked[: revoked.index("id=sess_5")], (
         "and not as if that were when it was revoked"
@@ -574,12 +575,44 @@ def test_what_is_another_tenants_does_not_exist(site, scribe):
         assert "globex" not in got.text
         bodies.add(re.sub(r"Reference \w+", "", got.text))
     assert len(bodies) == 1, "the answer is the same whether it exists or not"
-    for path in ("/console", "/console/sessions", "/console/findings", "/console/sessions?tenant=acme"):
+    theirs = site.api("gil", "responder", "globex")
+    theirs.revoke_subject("globex", "agent", "agent_of_globex", reason="globex")
+    for path in (
+        "/console", "/console/sessions", "/console/findings", "/console/revoked", "/console/sessions?tenant=acme",
+    ):  # fmt: skip
         assert "globex" not in browser.page(path)
-    for path in ("/console/sessions?tenant=globex", "/console/findings?tenant=globex"):
+    for path in ("/console/sessions", "/console/findings", "/console/revoked"):
+        path += "?tenant=globex"
         assert browser.get(path).status_code == 404
     assert "of globex" in site.signed_in("gil", "responder", "globex").session("theirs", "globex")
     assert "of globex" in site.signed_in("root", "admin", "*").session("theirs", "globex")
+
+
+def test_what_is_revoked_besides_sessions_has_a_page_of_its_own(make_site):
+    site = make_site()
+    evil = "agent<b>\u202e_7"
+    maya = site.api("maya", "responder")
+    maya.revoke_subject("acme", "agent", evil, reason="<script>its image was altered", seconds=3600)
+    maya.revoke("acme", "sess_1", reason="stop")
+    browser = site.signed_in()
+    html = browser.page("/console/revoked")
+    assert 'href="/console/session?tenant=acme&amp;id=sess_1"' in html
+    for told in ("agent&lt;b&gt;‹U+202E›_7", "2026-05-12 13:00:00", "&lt;script&gt;its image was altered"):
+        assert told in html, told
+    assert re.search(r"by <bdi>maya</bdi>", html)
+    only = browser.page("/console/revoked?kind=agent&tenant=acme")
+    assert ("its image was altered" in only, "id=sess_1" in only) == (True, False)
+    assert "Nothing of that is revoked" in browser.page("/console/revoked?kind=task")
+    assert "called exactly nobody" in site.signed_in("root", "admin", "*").page(
+        "/console/revoked?tenant=nobody"
+    ).replace("<bdi>", "").replace("</bdi>", "")
+    assert 'href="/console/revoked"' in browser.page(), "the overview leads there"
+    for n in range(50):
+        maya.revoke_subject("acme", "task", f"t{n}", reason="stop")
+    (more,) = re.findall(
+        r'href="(/console/revoked\?[^"]*cursor=[^"]*)"', browser.page("/console/revoked?tenant=acme")
+    )
+    assert "its image was altered" in browser.page(more.replace("&amp;", "&"))
 
 
 def test_an_auditor_reads_and_is_offered_nothing(still):

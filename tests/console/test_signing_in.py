@@ -16,7 +16,7 @@ from guardian.keys.visit import VisitSecret
 PAGE = "/console/session?tenant=acme&id=sess_1"
 EVERY_PAGE = [
     "/console", "/console/sessions", "/console/findings", "/console/approvals", PAGE, "/console/finding?id=fnd_1",
-    "/console/proposals", "/console/proposal?name=p",
+    "/console/revoked", "/console/proposals", "/console/proposal?name=p",
 ]  # fmt: skip
 
 

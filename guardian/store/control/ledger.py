@@ -184,6 +184,29 @@ class LedgerRows:
             wanted = wanted.where(tuple_(ledger.c.epoch, ledger.c.n) > (after.epoch, after.n))
         return [_entry(row) for row in self.connection.execute(wanted)]
 
+    def newest_live(
+        self,
+        scope: Scope,
+        *,
+        limit: int,
+        before: Revision | None = None,
+        subject_type: SubjectType | None = None,
+        subject_id: str | None = None,
+    ) -> list[LedgerEntry]:
+        """The live revocations within `scope`, the newest first: before a revision, of one kind, of one name."""
+        place = tuple_(live.c.epoch, live.c.n)
+        wanted = select(live.c.epoch, live.c.n).where(within(live.c.tenant_id, scope))
+        if before is not None:
+            wanted = wanted.where(place < (before.epoch, before.n))
+        for column, told in ((live.c.subject_type, subject_type), (live.c.subject_id, subject_id)):
+            if told is not None:
+                wanted = wanted.where(column == told)
+        newest = live.c.epoch.desc(), live.c.n.desc()
+        some = wanted.order_by(*newest).limit(limit).subquery()  # the ledger is read for this page alone
+        found = select(ledger).join(some, _place == tuple_(some.c.epoch, some.c.n))
+        rows = self.connection.execute(found.order_by(ledger.c.epoch.desc(), ledger.c.n.desc()))
+        return [_entry(row) for row in rows]
+
     def each_live(self) -> Iterator[LedgerEntry]:
         """All live revocations likewise, one by one, fetched in parts: use it up within the transaction."""
         wanted = _LIVE.order_by(ledger.c.epoch, ledger.c.n)

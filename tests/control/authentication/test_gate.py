@@ -31,6 +31,7 @@ EVERY_ROUTE = [
     ("POST", "/v1/sessions/acme/sess_1/reinstate"),
     ("PUT", "/v1/sessions/acme/sess_1/protection"),
     ("GET", "/v1/revocations"),
+    ("GET", "/v1/revoked"),
     ("GET", "/v1/session-changes"),
     ("GET", "/v1/modes/acme"),
     ("PUT", "/v1/modes/acme"),
@@ -136,6 +137,7 @@ def test_another_tenant_is_as_if_absent(stage, a_finding):
         ("GET", "/v1/sessions?tenant_id=acme", None),
         ("GET", "/v1/findings?tenant_id=acme", None),
         ("GET", "/v1/revocations?tenant_id=acme", None),
+        ("GET", "/v1/revoked?tenant_id=acme", None),
         ("GET", "/v1/approvals?tenant_id=acme", None),
         ("GET", f"/v1/approvals/{waiting}", None),
         ("POST", f"/v1/approvals/{waiting}/decision", {"decision": "approve", **reason}),
@@ -154,7 +156,7 @@ def test_another_tenant_is_as_if_absent(stage, a_finding):
         without_id = {**foreign.json(), "correlation_id": ""}
         assert without_id == {**nowhere.json(), "correlation_id": ""}
     assert stage.submit(a_finding("other"), "monitor", "globex").status_code == 404
-    for path in ("/v1/sessions", "/v1/findings", "/v1/approvals", "/v1/break-glass"):
+    for path in ("/v1/sessions", "/v1/revoked", "/v1/findings", "/v1/approvals", "/v1/break-glass"):
         assert stage.call("GET", path, "admin", "globex").json()["items"] == []
     assert stage.revocations("globex").json()["entries"] == []
     assert stage.call("GET", "/v1/session-changes", "monitor", "globex").json()["items"] == []
@@ -167,6 +169,7 @@ def test_another_tenant_is_as_if_absent(stage, a_finding):
     [
         ("gateway", "POST", "/v1/sessions/acme/s/revoke", {"reason": "x"}),
         ("gateway", "GET", "/v1/sessions", None),
+        ("gateway", "GET", "/v1/revoked", None),
         ("gateway", "GET", "/v1/findings", None),
         ("monitor", "GET", "/v1/revocations", None),
         ("monitor", "POST", "/v1/sessions/acme/s/reinstate", {"reason": "x"}),
