@@ -12,13 +12,16 @@ from guardian.cli.asking import (
     Tenant,
     Why,
     client,
+    named,
     newest,
     one_line,
     show_unheard_tenant,
 )
 from guardian.cli.common import JsonOption, print_json
 from guardian.errors import ConfigurationError
-from guardian.wire.approvals import ApprovalState, ApprovalView, BreakerView, BreakGlassView
+from guardian.wire.approvals import ApprovalState, ApprovalView, BreakerView, BreakGlassPage, BreakGlassView
+from guardian.wire.base import listed
+from guardian.wire.evidence import EvidenceClient
 
 State = Literal[ApprovalState, "all"]
 Approval = Annotated[str, typer.Argument(help="The approval's id, apr_...")]
@@ -80,22 +83,37 @@ def withdraw(approval: Approval, reason: Why, config: ControlOption = None, as_j
 
 
 def break_glass(
-    tenant: Tenant,
-    reason: Why,
+    tenant: Annotated[
+        str | None, typer.Argument(help="The tenant; absent: show the grants of all.", callback=named)
+    ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", help="Why; it is audited and shown to others. Absent: show who holds a grant."),
+    ] = None,
     minutes: Annotated[
-        int, typer.Option(min=1, max=1440, help="For how long; control.break_glass.most_minutes caps it.")
-    ] = 30,
+        int | None,
+        typer.Option(min=1, max=1440, help="For how long, default 30; control.break_glass.most_minutes caps it."),
+    ] = None,
     config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Reinstate without a second person for some minutes: for emergencies, and everybody is told.
 
+    Without a reason nothing is granted: it shows who may do so now, until when, and the id that ends it.
+
     Example: guardian break-glass tenant_acme --minutes 15 --reason "payroll stands still, nobody answers"
     """
+    if minutes is not None and reason is None:
+        raise ConfigurationError('say why: --reason "..." (it is audited)')
+    if tenant is None and reason is not None:
+        raise ConfigurationError("name the tenant: a grant is for one")
     with client(config) as control:
-        grant = control.break_glass(tenant, reason=reason, minutes=minutes)
-    _show_grant(grant, as_json=as_json)
-    show_unheard_tenant(grant)
+        if tenant is None or reason is None:
+            _show_grants(control, tenant, as_json=as_json)
+        else:
+            grant = control.break_glass(tenant, reason=reason, minutes=minutes or 30)
+            _show_grant(grant, as_json=as_json)
+            show_unheard_tenant(grant)
 
 
 def break_glass_end(
@@ -170,6 +188,30 @@ def _show(items: tuple[ApprovalView, ...]) -> None:
     ]
     empty = "Nothing waits for a second person."
     show_rows(headings, rows, whole={"approval", "tenant / session"}, empty=empty)
+
+
+def _show_grants(control: EvidenceClient, tenant: str | None, *, as_json: bool) -> None:
+    """All that hold now: each is a person who acts alone."""
+    from guardian.cli.tables import plain, show_rows
+
+    views = tuple(listed(lambda cursor: control.break_glass_grants(tenant_id=tenant, holding=True, cursor=cursor)))
+    if as_json:
+        print_json(BreakGlassPage(items=views))
+        return
+    headings = ("grant", "tenant", "who", "since", "until", "why")
+    rows = [
+        (
+            plain(view.id),
+            plain(view.tenant_id),
+            plain(view.principal_id),
+            view.at.isoformat(timespec="seconds"),
+            view.until.isoformat(timespec="seconds"),
+            plain(view.reason),
+        )
+        for view in views
+    ]
+    empty = "Nobody acts without a second person now; with --reason you do."
+    show_rows(headings, rows, whole={"grant", "tenant"}, empty=empty)
 
 
 def _show_grant(view: BreakGlassView, *, as_json: bool) -> None:

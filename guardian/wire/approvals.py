@@ -87,10 +87,8 @@ class BreakGlassRequest(Ask):
     minutes: Annotated[int, Field(ge=1, le=1440)] = 30
 
 
-class BreakGlassList(Body):
+class BreakGlassPage(Page[BreakGlassView]):
     """Newest first."""
-
-    items: tuple[BreakGlassView, ...]
 
 
 class BreakerView(Body):

@@ -13,6 +13,7 @@ from guardian.wire.approvals import (
     ApprovalView,
     BreakerReset,
     BreakerView,
+    BreakGlassPage,
     BreakGlassRequest,
     BreakGlassTaken,
     BreakGlassView,
@@ -230,6 +231,13 @@ class ControlClient(ControlCalls):
         """Act without a second person in this tenant for some minutes; people are told at once."""
         body = BreakGlassRequest(tenant_id=tenant_id, reason=reason, minutes=minutes)
         return self._ask(BreakGlassTaken, "POST", "/v1/break-glass", body=body)
+
+    def break_glass_grants(
+        self, *, tenant_id: str | None = None, holding: bool = False, limit: int = 50, cursor: str | None = None
+    ) -> BreakGlassPage:
+        """`holding`: only those that hold now."""
+        query = {"tenant_id": tenant_id, "open": holding or None, "limit": limit, "cursor": cursor}
+        return self._ask(BreakGlassPage, "GET", "/v1/break-glass", query=query)
 
     def end_break_glass(self, grant_id: str) -> BreakGlassView:
         return self._ask(BreakGlassView, "POST", f"/v1/break-glass/{segment(grant_id)}/end")

@@ -144,7 +144,7 @@ def test_nor_does_a_request_or_a_grant_end_by_it(ahead):
     jump(ahead, days=-40)
     assert ahead.decide(asked, "approve", "approver", "*").status_code == 200
     with ahead.deps.store.read() as rows:
-        grants = rows.break_glass.recent(None, 10)
+        grants = rows.break_glass.page(None, limit=10)
     assert [each.ended_at for each in grants] == [None, None]
 
 

@@ -7,7 +7,19 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from guardian.store.control.scope import Scope, within
 from guardian.store.control.tables import approval, break_glass
@@ -34,11 +46,17 @@ _DECIDED = (
     .order_by(approval.c.seq.desc())
 )
 _LATELY = _DECIDED.where(approval.c.expires_at > bindparam("now"))
+
+
+def _holding(now: datetime | BindParameter[Any]) -> tuple[ColumnElement[bool], ...]:
+    begun = break_glass.c.at <= now, break_glass.c.until > now
+    return *begun, break_glass.c.ended_at.is_(None)  # a clock that is set back revives none
+
+
 _HOLDS = (
     select(break_glass)
     .where(*(break_glass.c[name] == bindparam(name) for name in ("tenant_id", "principal_id")))
-    .where(break_glass.c.at <= bindparam("now"), break_glass.c.until > bindparam("now"))
-    .where(break_glass.c.ended_at.is_(None))  # a clock that is set back revives none
+    .where(*_holding(bindparam("now")))
     .order_by(break_glass.c.until.desc())
     .limit(1)
 )
@@ -184,10 +202,17 @@ class BreakGlassRows:
         row = self.connection.execute(wanted).one_or_none()
         return None if row is None else _grant(row)
 
-    def recent(self, scope: Scope, limit: int) -> list[BreakGlassView]:
+    def page(
+        self, scope: Scope, *, limit: int, after: BreakGlassView | None = None, held_at: datetime | None = None
+    ) -> list[BreakGlassView]:
+        """The newest first, from behind the grant `after`. With `held_at` only those that hold at that time."""
         wanted = select(break_glass).where(within(break_glass.c.tenant_id, scope))
-        rows = self.connection.execute(wanted.order_by(break_glass.c.at.desc()).limit(limit))
-        return [_grant(row) for row in rows]
+        if held_at is not None:
+            wanted = wanted.where(*_holding(held_at))
+        if after is not None:
+            wanted = wanted.where(tuple_(break_glass.c.at, break_glass.c.id) < (after.at, after.id))
+        ordered = wanted.order_by(break_glass.c.at.desc(), break_glass.c.id.desc()).limit(limit)
+        return [_grant(row) for row in self.connection.execute(ordered)]
 
     def end(self, grant_id: str, *, by: str, now: datetime) -> bool:
         """False when it has ended already."""

@@ -137,3 +137,43 @@ def test_a_grant_for_one_tenant_is_none_for_another(stage):
 def test_a_grant_needs_a_reason_a_tenant_and_a_length(stage, body):
     told = {"tenant_id": "acme", "reason": "x", "minutes": 5, **body}
     assert stage.call("POST", "/v1/break-glass", "responder", json=told).status_code == 422
+
+
+def _listed(stage, **query):
+    got = stage.call("GET", "/v1/break-glass", "auditor", params=query)
+    assert got.status_code == 200, got.text
+    return got.json()
+
+
+def test_those_that_hold_are_told_apart_from_those_that_are_over(stage):
+    assert _listed(stage)["items"] == []
+    stage.clock.pass_(minutes=2)
+    over, ended, held = (_break(stage, minutes=n, who=f"r{n}").json() for n in (5, 30, 31))
+    stage.call("POST", f"/v1/break-glass/{ended['id']}/end", "responder")
+    assert [each["id"] for each in _listed(stage, open=True)["items"]] == sorted([over["id"], held["id"]])[::-1]
+    stage.clock.pass_(minutes=5)
+    assert _listed(stage, open=True)["items"] == [held]
+    assert {each["id"] for each in _listed(stage)["items"]} == {over["id"], ended["id"], held["id"]}
+    stage.clock.now -= timedelta(minutes=6)
+    assert _listed(stage, open=True)["items"] == [], "none of them had begun"
+
+
+def test_every_grant_is_on_some_page_once(stage):
+    for n in range(2):
+        made = {_break(stage, who=f"r{n}-{of}").json()["id"] for of in range(3)}  # at one moment
+        stage.clock.pass_(minutes=1)
+    before, seen, cursor = {each["id"] for each in _listed(stage)["items"]} - made, [], {}
+    for _ in range(3):
+        page = _listed(stage, limit=2, **cursor)
+        seen += [each["id"] for each in page["items"]]
+        cursor = {"cursor": page["next"]}
+    assert (len(seen), page["next"]) == (6, None)
+    assert (set(seen[:3]), set(seen[3:])) == (made, before), "the newest first"
+    assert _listed(stage, limit=6)["next"] is None
+
+
+def test_a_cursor_is_no_way_to_ask_after_another_tenants_grants(stage):
+    theirs = _break(stage, tenant="globex").json()["id"]
+    for cursor in (theirs, "bgl_0"):
+        got = stage.call("GET", "/v1/break-glass", "auditor", params={"cursor": cursor})
+        assert (got.status_code, "take it from `next`" in got.json()["detail"]) == (422, True)
