@@ -2,7 +2,8 @@
 
 Exit codes: 0 done; 1 a fault (control away, database locked, no memory, ...); 2 wrong usage, or a configuration,
 model or policy that has to be mended first; 3 done, but some input lines could not be read; 4 the monitor stopped,
-because most records of a gateway cannot be read; 130 interrupted; 141 whoever read the output closed it.
+because most records of a gateway cannot be read; 5 put up, and not done: it waits for a second person; 130
+interrupted; 141 whoever read the output closed it.
 """
 
 import os
@@ -20,7 +21,7 @@ from typer.core import TyperGroup
 from typer.main import get_command_name
 
 from guardian import __version__
-from guardian.cli.common import CUT_OFF, escape
+from guardian.cli.common import CUT_OFF, FAULT, INTERRUPTED, STOPPED, TO_MEND, escape
 from guardian.errors import (
     ConfigurationError,
     FuseBlown,
@@ -107,7 +108,8 @@ app = typer.Typer(
     help="guardian watches AI agents' tool calls for intent drift and revokes sessions, within a policy.\n\n"
     "Start with `guardian demo`, or score a file: `guardian score sessions.jsonl -o verdicts.jsonl`.",
     epilog="Exit codes: 0 done; 1 a fault; 2 wrong usage, configuration, model or policy; 3 some lines could not "
-    "be read; 4 most records of a gateway cannot be read; 130 interrupted; 141 its output was closed.",
+    "be read; 4 most records of a gateway cannot be read; 5 not done yet, it waits for a second person; 130 "
+    "interrupted; 141 its output was closed.",
 )
 
 for _noun in (
@@ -173,10 +175,10 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if _interrupted(error):
-            sys.exit(130)
+            sys.exit(INTERRUPTED)
         if "--debug" in sys.argv:
             raise
         typer.echo(f"guardian: {escape(_in_words(error))}", err=True)
@@ -185,8 +187,8 @@ def main() -> None:
 
 def _code(error: Exception) -> int:
     if isinstance(error, _LASTING) and not isinstance(error, _PASSING):
-        return 2
-    return 4 if isinstance(error, FuseBlown) else 1
+        return TO_MEND
+    return STOPPED if isinstance(error, FuseBlown) else FAULT
 
 
 def _interrupted(error: BaseException | None) -> bool:

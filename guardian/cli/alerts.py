@@ -5,11 +5,9 @@ from typing import Annotated
 import typer
 
 from guardian.cli.asking import ControlOption, client
-from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
+from guardian.cli.common import FAULT, ConfigOption, JsonOption, escape, print_json, settings_from
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
-
-_FAULT = 1
 
 alerts_app = typer.Typer(
     no_args_is_help=True, help="Try the alert channels, look at what they show, send again what they refused."
@@ -36,7 +34,7 @@ def try_channels(
         typer.echo(f"{'ok  ' if sent.ok else 'FAIL'}  {sent.channel:<10} {sent.kind:<20} {escape(sent.found)}")
         failed = failed or not sent.ok
     if failed:
-        raise typer.Exit(_FAULT)
+        raise typer.Exit(FAULT)
 
 
 @alerts_app.command()
@@ -119,4 +117,4 @@ def release(
     slacks = f"; {hurried} of Slack's are tried again now" if hurried else ""
     typer.echo(f"{len(released)} released{told}{slacks}")
     if absent:
-        raise typer.Exit(_FAULT)
+        raise typer.Exit(FAULT)

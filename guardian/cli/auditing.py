@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from guardian.cli.common import (
+    FAULT,
     ConfigOption,
     JsonOption,
     as_json_line,
@@ -22,7 +23,6 @@ from guardian.cli.common import (
 from guardian.domain.text import counted, visible
 from guardian.errors import ConfigurationError
 
-_FAULT = 1
 _Files = list[Path] | None
 
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail: verify, export, sign and show it.")
@@ -101,7 +101,7 @@ def verify(
             err=True,
         )
     if not report.ok:
-        raise typer.Exit(_FAULT)
+        raise typer.Exit(FAULT)
 
 
 @audit_app.command()

@@ -39,8 +39,15 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
+FAULT = 1
+TO_MEND = 2
+"""The exit code of wrong usage, and of what starting again does not mend."""
 UNREADABLE = 3
 """The exit code of what was done although some lines could not be read."""
+STOPPED = 4
+"""The exit code of a monitor that stopped because most records of a gateway cannot be read."""
+WAITS = 5
+"""The exit code of an act that is not done: it was put up, and waits for a second person."""
 INTERRUPTED = 130
 CUT_OFF = 141
 """The exit code where whoever read the output has closed the pipe: what a shell says of any program there."""
@@ -88,7 +95,7 @@ def print_json(value: Any) -> None:
 
 
 def show_checks(checks: "Iterable[Check]", as_json: bool) -> None:
-    """Each check as soon as it is done, with what to mend; as JSON all at the end. Raises Exit with code 1 when
+    """Each check as soon as it is done, with what to mend; as JSON all at the end. Raises Exit with FAULT when
     one fails; one that knows nothing does not."""
     done = []
     for check in checks:
@@ -101,7 +108,7 @@ def show_checks(checks: "Iterable[Check]", as_json: bool) -> None:
     if as_json:
         print_json([asdict(check) for check in done])
     if any(check.ok is False for check in done):
-        raise typer.Exit(1)
+        raise typer.Exit(FAULT)
 
 
 def _show_part(head: str, text: str) -> None:

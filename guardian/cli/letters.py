@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, as_json_line, escape, settings_from
+from guardian.cli.common import FAULT, ConfigOption, JsonOption, as_json_line, escape, settings_from
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
@@ -88,4 +88,4 @@ def redrive(
     left = f"; {done.left} of a file or another topic left as they are" if done.left else ""
     typer.echo(escape(f"{len(done.sent)} sent again{absent}{shut}{failed}{left}"))
     if done.shut or done.failed or set(ids or ()) - set(done.sent):
-        raise typer.Exit(1)
+        raise typer.Exit(FAULT)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
+from guardian.cli.common import FAULT, ConfigOption, JsonOption, escape, print_json, settings_from
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
@@ -50,4 +50,4 @@ def release(
     absent = sorted(set(ids or ()) - set(released))
     typer.echo(escape(f"{len(released)} released" + (f"; not refused: {', '.join(absent)}" if absent else "")))
     if absent:
-        raise typer.Exit(1)
+        raise typer.Exit(FAULT)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from guardian.cli.asking import ControlOption, Tenant, client, one_line, show_unheard
-from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
+from guardian.cli.common import FAULT, ConfigOption, JsonOption, print_json, settings_from
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError, PolicyError
 from guardian.policy.port import PolicyAction
@@ -109,7 +109,7 @@ def put_to_the_cases(folder: Folder = None, config: ConfigOption = None, as_json
         cases = f"{held} of {counted(len(results), 'case')} hold"
         typer.echo(f"{cases} for the policies in {place}, version {policies.version}")
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(FAULT)
 
 
 def explain(

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from guardian.cli.common import INTERRUPTED, UNREADABLE, ConfigOption, JsonOption, existing_file, settings_from
+from guardian.cli.common import (
+    FAULT,
+    INTERRUPTED,
+    UNREADABLE,
+    ConfigOption,
+    JsonOption,
+    existing_file,
+    settings_from,
+)
 from guardian.domain.text import counted
 
 if TYPE_CHECKING:
@@ -43,7 +51,7 @@ def demo(
     from guardian.demo.run import run_demo  # seconds, of which somebody who waits was told
 
     if not run_demo(seed=seed, sessions=sessions, keep=keep, as_json=as_json, format=format):
-        raise typer.Exit(1)
+        raise typer.Exit(FAULT)
 
 
 def run(config: ConfigOption = None) -> None:

@@ -17,7 +17,7 @@ from guardian.cli.asking import (
     show_unheard,
     show_unheard_tenant,
 )
-from guardian.cli.common import JsonOption, print_json
+from guardian.cli.common import WAITS, JsonOption, print_json
 from guardian.domain.revocation import SubjectType
 from guardian.domain.text import moment
 from guardian.errors import ConfigurationError, ControlError
@@ -78,6 +78,8 @@ def revoke(
 ) -> None:
     """Revoke a session, and what it delegated: every gateway that follows the list refuses its next call.
 
+    Exit code 5: policy wants a second person's word first, and nothing is revoked yet.
+
     Example: guardian revoke tenant_acme sess_42 --reason "exports the customer list"
 
     Example: guardian revoke tenant_acme agent_7 --subject agent --minutes 60 --reason "its image was altered"
@@ -86,15 +88,12 @@ def revoke(
         raise ConfigurationError("--minutes goes with --subject; a session is revoked for as long as it lives")
     with client(config) as control:
         if subject == "session":
-            act = control.revoke(tenant, session, reason=reason)
-            _show_act(act, as_json=as_json)
-            revoked = act.approval is None
+            _show_act(control.revoke(tenant, session, reason=reason), as_json=as_json)
         else:
             seconds = None if minutes is None else minutes * 60
             done = control.revoke_subject(tenant, subject, session, reason=reason, seconds=seconds)
             _show_subject(done, as_json=as_json)
-            revoked = done.revoked
-        if revoked and not _followed(control, tenant):
+        if not _followed(control, tenant):
             typer.echo(UNFOLLOWED, err=True)
 
 
@@ -109,6 +108,8 @@ def reinstate(
     as_json: JsonOption = False,
 ) -> None:
     """Let a revoked session act again, with a second person's word; its evidence starts afresh.
+
+    Exit code 5: it waits for that word, and the session is still revoked.
 
     With --subject: an agent, delegator, task or token, by another person than the one who revoked it.
 
@@ -161,7 +162,7 @@ def mode(
 ) -> None:
     """Show the tenants' modes, or set one: in shadow everything is computed and nothing revoked.
 
-    More than guardian may do now takes a second person; less takes one.
+    More than guardian may do now takes a second person (exit code 5: nothing is changed yet); less takes one.
 
     Example: guardian mode tenant_acme canary --percent 10 --reason "two weeks of shadow without a false alarm"
     """
@@ -184,11 +185,13 @@ def mode(
     show_unheard_tenant(view)
     if as_json:
         print_json(view)
-        return
-    source = f", set by {view.set_by}: {view.reason}" if view.set_by else " (default)"
-    typer.echo(one_line(f"{view.tenant_id}: {_told(view)}{source}"))
-    if view.approval is not None:
-        typer.echo(waits(view.approval))
+    else:
+        source = f", set by {view.set_by}: {view.reason}" if view.set_by else " (default)"
+        typer.echo(one_line(f"{view.tenant_id}: {_told(view)}{source}"))
+        if view.approval is not None:
+            typer.echo(waits(view.approval))
+    if wanted is not None and view.approval is not None:
+        raise typer.Exit(WAITS)
 
 
 def _show_modes(control: EvidenceClient, *, as_json: bool) -> None:
@@ -227,6 +230,7 @@ def _wish(approval: ApprovalView) -> str:
 
 
 def _show_act(result: ActResult, *, as_json: bool) -> None:
+    """Raises Exit with WAITS where nothing is done yet."""
     if as_json:
         print_json(result)
     elif result.approval is not None:
@@ -240,6 +244,8 @@ def _show_act(result: ActResult, *, as_json: bool) -> None:
         told = f"but its {kind} {entry.subject_id} is revoked until {until}; --subject {kind} gives that back"
         typer.echo(one_line(told), err=True)
     _show_unheard(result)
+    if result.approval is not None:
+        raise typer.Exit(WAITS)
 
 
 def _followed(control: ControlClient, tenant: str) -> bool:

@@ -8,6 +8,7 @@ import typer
 
 from guardian.cli.asking import named
 from guardian.cli.common import (
+    FAULT,
     ConfigOption,
     JsonOption,
     escape,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from guardian.tightening.proposal import Proposal
     from guardian.tightening.verifying import Verified
 
-_FAULT = 1
 _NAMED = 20
 
 RejectionsOption = Annotated[
@@ -191,7 +191,7 @@ def backtest(
     if fail_over is not None:
         _keep_to(fail_over, tested, own)
     if tested.newly_allowed:
-        raise typer.Exit(_FAULT)
+        raise typer.Exit(FAULT)
 
 
 def reject(
@@ -231,7 +231,7 @@ def _verify(settings: Settings, folder: Path, archive: Path | None, since: str |
             err=True,
         )
     if found.denied_honest or found.unknown:
-        raise typer.Exit(_FAULT)
+        raise typer.Exit(FAULT)
 
 
 def _show_verified(found: "Verified", *, as_json: bool) -> None:
@@ -339,4 +339,4 @@ def _keep_to(budget: float, tested: "Backtest", own: "Proposal | None") -> None:
             )
         told = f"over budget: {_share(tested)} of honest calls{unjudged}, {budget:.4%} allowed"
     typer.echo(told, err=True)
-    raise typer.Exit(_FAULT)
+    raise typer.Exit(FAULT)

@@ -11,7 +11,8 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from guardian.bootstrap.control import Control
-from guardian.cli import approving, sessions
+from guardian.cli import approving, revoked, sessions
+from guardian.cli.common import WAITS
 from guardian.commands import tokens
 from guardian.commands.initialise import initialise
 from guardian.config import load
@@ -39,6 +40,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     tokens.issue(settings, "gw-1", role="gateway", tenants=many, ttl=timedelta(days=1))
     app = typer.Typer()
     sessions.register(app)
+    revoked.register(app)
     approving.register(app)
     control = Control(settings, metrics=Metrics(), port=0)
     control.start()
@@ -54,8 +56,8 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     control.stop()
 
 
-def _said(result: Result) -> str:
-    assert result.exit_code == 0, (result.output, result.exception)
+def _said(result: Result, code: int = 0) -> str:
+    assert result.exit_code == code, (result.output, result.exception)
     return result.stdout
 
 
@@ -67,7 +69,7 @@ def _id(text: str) -> str:
 
 def _waiting(terminal: Terminal, session: str) -> str:
     _said(terminal("ann", "revoke", "acme", session, *WHY))
-    return _id(_said(terminal("ann", "reinstate", "acme", session, *WHY)))
+    return _id(_said(terminal("ann", "reinstate", "acme", session, *WHY), WAITS))
 
 
 def test_one_asks_and_another_approves(terminal: Terminal) -> None:
@@ -90,7 +92,7 @@ def test_what_waits_can_be_denied_or_withdrawn(terminal: Terminal) -> None:
 
 
 def test_leaving_shadow_waits_and_going_back_does_not(terminal: Terminal) -> None:
-    asked = _said(terminal("cleo", "mode", "acme", "canary", "--percent", "10", *WHY))
+    asked = _said(terminal("cleo", "mode", "acme", "canary", "--percent", "10", *WHY), WAITS)
     assert "acme: shadow (default)" in asked
     assert "the change of mode of acme waits for a second person" in asked
     assert _id(_said(terminal("ann", "mode", "acme"))) == _id(asked), "whoever looks sees what waits"
@@ -164,6 +166,9 @@ def test_that_an_older_control_lists_only_some_tenants_is_said(terminal: Termina
         ("mode", "acme", "--percent", "5"),
         ("breaker", "acme", "--reset"),
         ("breaker", "acme", *WHY),
+        ("break-glass", *WHY),
+        ("break-glass", "acme", "--minutes", "5"),
+        ("break-glass", "acme", "--reason", " "),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_it_is_sent(terminal: Terminal, args: tuple[str, ...]) -> None:
@@ -178,9 +183,39 @@ def test_in_an_emergency_one_reinstates_alone_and_ends_the_grant(terminal: Termi
     _said(terminal("ann", "revoke", "globex", "sess_1", *WHY))
     assert "sess_1 is active, revision" in _said(terminal("ann", "reinstate", "globex", "sess_1", *WHY))
     assert f"{grant[0]} of ann ended at" in _said(terminal("ann", "break-glass-end", grant[0]))
-    assert "waits for a second person" in _said(_again(terminal))
+    assert "waits for a second person" in _said(_again(terminal), WAITS)
     too_long = terminal("ann", "break-glass", "globex", "--minutes", "61", *WHY)
     assert "at most 60" in str(too_long.exception)
+
+
+def test_who_holds_a_grant_is_listed_with_the_id_that_ends_it(terminal: Terminal) -> None:
+    assert "Nobody acts without a second person now" in _said(terminal("ben", "break-glass", "umbrella"))
+    _said(terminal("ann", "break-glass", "umbrella", "--reason", "payroll\x1b[2J stands still"))
+    (line,) = [each for each in _said(terminal("ben", "break-glass")).splitlines() if "umbrella" in each]
+    grant, tenant, who = line.split()[:3]
+    assert (tenant, who, "payroll‹U+001B›[2J stands still" in line) == ("umbrella", "ann", True)
+    assert f"{grant} of ann ended at" in _said(terminal("ben", "break-glass-end", grant))
+    assert grant not in _said(terminal("ben", "break-glass"))
+
+
+def test_what_is_revoked_is_listed_by_tenant_kind_and_name(terminal: Terminal) -> None:
+    evil = "agent_\u202e7"
+    _said(terminal("ann", "revoke", "soylent", evil, "--subject", "agent", "--minutes", "60", *WHY))
+    _said(terminal("ann", "revoke", "soylent", "sess_1", *WHY))
+    lines = _said(terminal("ben", "revoked", "--tenant", "soylent")).splitlines()
+    assert [line.split()[0] for line in lines] == ["kind", "session", "agent"]
+    assert [line.split()[2] for line in lines] == ["name", "sess_1", "agent_‹U+202E›7"]
+    assert all(" ann " in line and WHY[1] in line for line in lines[1:])
+    only = _said(terminal("ben", "revoked", "--tenant", "soylent", "--subject", "agent"))
+    assert ("agent_" in only, "sess_1" in only) == (True, False)
+    assert _said(terminal("ben", "revoked", evil, "--json")).count('"subject_id"') == 1
+    assert "Nothing of that is revoked" in _said(terminal("ben", "revoked", "nobody"))
+
+
+def test_what_only_waits_is_not_done_for_a_shell(terminal: Terminal) -> None:
+    _said(terminal("ann", "revoke", "acme", "sess_5", *WHY))
+    assert terminal("ann", "reinstate", "acme", "sess_5", *WHY).exit_code == WAITS == 5
+    assert "sess_5" in _said(terminal("ann", "revoked", "sess_5"))
 
 
 def _again(terminal: Terminal) -> Result:
@@ -197,7 +232,7 @@ def test_a_breaker_is_shown_and_reset(terminal: Terminal) -> None:
 def test_hostile_text_does_not_reach_the_terminal(terminal: Terminal) -> None:
     evil = "sess_\u202e\u009b31mgood"
     _said(terminal("ann", "revoke", "acme", evil, *WHY))
-    asked = _said(terminal("ann", "reinstate", "acme", evil, "--reason", "a\x1b[2J\nb"))
+    asked = _said(terminal("ann", "reinstate", "acme", evil, "--reason", "a\x1b[2J\nb"), WAITS)
     waiting = _id(asked)
     for text in (asked, _said(terminal("ben", "approvals")), _said(terminal("ben", "deny", waiting, *WHY))):
         assert not set(text) & {"\x1b", "\u202e", "\u009b"}
@@ -209,8 +244,8 @@ def test_hostile_text_does_not_reach_the_terminal(terminal: Terminal) -> None:
 
 
 def test_programs_get_json_everywhere(terminal: Terminal) -> None:
-    def read(name: str, *args: str) -> dict:
-        said = _said(terminal(name, *args, "--json"))
+    def read(name: str, *args: str, code: int = 0) -> dict:
+        said = _said(terminal(name, *args, "--json"), code)
         begun = re.search(
             r"^\{", said, re.MULTILINE
         )  # a thread of the server in this process may have logged before
@@ -218,11 +253,16 @@ def test_programs_get_json_everywhere(terminal: Terminal) -> None:
         return json.JSONDecoder().raw_decode(said, begun.start())[0]
 
     assert read("ann", "revoke", "acme", "sess_9", *WHY)["changed"] is True
-    asked = read("ann", "reinstate", "acme", "sess_9", *WHY)
+    asked = read("ann", "reinstate", "acme", "sess_9", *WHY, code=WAITS)
     assert read("ben", "approvals", "--state", "pending")["items"][0] == asked["approval"] | {"digest": None}
     assert read("ben", "approve", asked["approval"]["id"], *WHY)["state"] == "approved"
     assert read("ann", "mode", "initech")["mode"] == "shadow"
     assert read("ben", "protect", "acme", "sess_9", *WHY)["session"]["protected"] is True
+    assert read("cleo", "mode", "hooli", "enforce", *WHY, code=WAITS)["approval"]["state"] == "pending"
+    assert read("cleo", "mode", "hooli")["approval"]["state"] == "pending", "who only looks asks for nothing"
     grant = read("ann", "break-glass", "initech", *WHY)
+    assert read("ben", "break-glass", "initech")["items"] == [grant]
+    assert read("ben", "revoke", "acme", "agent_9", "--subject", "agent", *WHY)["revoked"] is True
+    assert [each["subject_id"] for each in read("ann", "revoked", "agent_9")["items"]] == ["agent_9"]
     assert read("ann", "break-glass-end", grant["id"])["ended_by"] == "ann"
     assert read("ann", "breaker", "initech")["open"] is False

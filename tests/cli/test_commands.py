@@ -21,8 +21,9 @@ import pytest
 import typer
 import yaml
 
+from guardian import cli
 from guardian.bootstrap.resources import resource
-from guardian.cli import PANELS, app, main
+from guardian.cli import PANELS, app, common, main
 from guardian.cli.common import show_checks
 from guardian.commands.checks import Check
 from guardian.commands.initialise import initialise
@@ -38,11 +39,26 @@ COMMANDS = (
 )  # fmt: skip
 
 
+ROOT = Path(__file__).parents[2]
+CODES = ("FAULT", "TO_MEND", "UNREADABLE", "STOPPED", "WAITS", "INTERRUPTED", "CUT_OFF")
+
+
 def test_help_lists_every_command_and_the_exit_codes(guardian) -> None:
     shown = guardian("--help").stdout
     for command in COMMANDS:
         assert re.search(rf"^\W+{command}\s", shown, re.MULTILINE), command
     assert "130" in shown
+
+
+def test_help_and_the_operators_page_name_the_same_exit_codes_and_each_has_a_name() -> None:
+    codes = {"0", *(str(getattr(common, name)) for name in CODES)}
+    said = re.sub(r"\s+", " ", str(app.info.epilog))
+    assert set(re.findall(r"[:;] (\d+) ", said)) == codes
+    assert set(re.findall(r"[:;]\s(\d+)\s", str(cli.__doc__))) == codes
+    table = (ROOT / "config" / "README.md").read_text("utf-8").partition("| exit code |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| (\d+) \|", table, re.MULTILINE)) == codes
+    for file in (ROOT / "guardian" / "cli").glob("*.py"):
+        assert not re.search(r"[Ee]xit\(\d", file.read_text("utf-8")), file.name
 
 
 def test_every_command_stands_in_one_of_six_panels_and_none_is_left_there() -> None:
