@@ -5,7 +5,6 @@ anybody can be told of anything; what was before is taken in a part at a time, e
 that nobody who writes waits for all of it. A process that dies meanwhile goes on from there.
 """
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -20,6 +19,7 @@ from guardian.control.news import case_of_news, tell
 from guardian.control.people.approvals import topic_of
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.identity import SessionKey
+from guardian.store.control.audit import stored_json
 from guardian.store.control.feeds import BEGINNING, Followed
 from guardian.store.control.rows import ControlRows
 
@@ -112,7 +112,7 @@ def _heard(rows: ControlRows, line: Followed, last: int, now: datetime) -> None:
         return
     followed = rows.feeds.position("audit")  # what is after that comes by the feed
     for entry in reversed(rows.audit.about(case.tenant_id, case.session_id, limit=_ACTS)):
-        record = json.loads(entry.record)
+        record = stored_json(entry.record)
         if entry.seq <= followed and datetime.fromisoformat(str(record["at"])) > line.at:
             heard_audit(rows, record, now)
 

@@ -2,22 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import rfc8785
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType
 
+from guardian.store.columns import in_key, storable
 from guardian.store.control.head import extend_audit, read_head
-from guardian.store.control.tables import audit, audit_about, head
+from guardian.store.control.scope import NoIndex, Scope, walked_within, within
+from guardian.store.control.tables import audit, audit_about, audit_told, head
+from guardian.store.inserts import insert_new
 
 _DOMAIN = b"guardian.audit/v1\x00"
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_ONCE = 2000  # rows held in memory while the trail is read
 
 Doubt = Literal["missing", "surplus", "unreadable", "moved", "edited"]
@@ -59,6 +63,9 @@ class AuditRows:
         digest = chain(end.audit_hash, text)
         self.connection.execute(insert(audit).values(seq=seq, record=text, hash=digest))
         extend_audit(self.connection, seq, digest)
+        insert_new(
+            self.connection, audit_told, [{"seq": seq, **_told(record)}]
+        )  # a trail that was cut leaves some
         tenant_id, session_id = record.get("tenant_id"), record.get("session_id")
         if _fits(tenant_id) and _fits(session_id):
             place = {"tenant_id": tenant_id, "session_id": session_id, "seq": seq}
@@ -74,14 +81,52 @@ class AuditRows:
         for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
             yield AuditEntry(row.seq, row.record, row.hash)
 
-    def about(self, tenant_id: str, session_id: str, *, limit: int, before: int | None = None) -> list[AuditEntry]:
+    def about(self, tenant_id: str, session_id: str, *, limit: int, before: int | None = None) -> list[RawEntry]:
         """The entries on one session, the newest first; `before` continues a page."""
-        wanted = select(audit).join(audit_about, audit_about.c.seq == audit.c.seq)
+        wanted = select(*_raw()).join(audit_about, audit_about.c.seq == audit.c.seq)
         wanted = wanted.where(audit_about.c.tenant_id == tenant_id, audit_about.c.session_id == session_id)
         if before is not None:
             wanted = wanted.where(audit_about.c.seq < before)
         rows = self.connection.execute(wanted.order_by(audit_about.c.seq.desc()).limit(limit))
-        return [AuditEntry(row.seq, row.record, row.hash) for row in rows]
+        return [RawEntry(*row) for row in rows]
+
+    def told(
+        self,
+        scope: Scope,
+        *,
+        limit: int,
+        before: int | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[RawEntry]:
+        """The entries of these tenants, the newest first by the times in them, from `since` on and before `until`;
+        what concerns no tenant is in the scope of all only. `before`, an entry's number, continues a page. Of an
+        entry that is not of these tenants, whatever the index says, only the number is told."""
+        of, place = audit_told.c, (audit_told.c.at.desc(), audit_told.c.seq.desc())
+        tenants = None if scope is None else {in_key(each) for each in scope}
+        mine: ColumnElement[bool]
+        if actor is not None:
+            mine = and_(within(NoIndex(of.tenant_id), tenants), of.actor == in_key(actor))
+        elif tenants is not None and len(tenants) == 1:
+            mine = within(of.tenant_id, tenants)
+        else:
+            mine = walked_within(self.connection, of.tenant_id, tenants)
+        wanted = select(*_raw()).join(audit_told, of.seq == audit.c.seq).where(mine)
+        if action is not None:
+            wanted = wanted.where(of.action == in_key(action))
+        if since is not None:
+            wanted = wanted.where(of.at >= since)
+        if until is not None:
+            wanted = wanted.where(of.at < until)
+        if before is not None:
+            at = self.connection.execute(select(of.at).where(of.seq == before)).scalar()
+            if at is None:
+                return []
+            wanted = wanted.where(of.at <= at, or_(of.at < at, of.seq < before))
+        found = (RawEntry(*row) for row in self.connection.execute(wanted.order_by(*place).limit(limit)))
+        return [each if _is_of(each, tenants) else RawEntry(each.seq, None, None) for each in found]
 
     def naming(self, tenant_id: str, session_id: str, text: str) -> list[AuditEntry]:
         """The entries on one session that hold `text` in quotes, the newest first, however many came since."""
@@ -93,7 +138,7 @@ class AuditRows:
 
     def raw(self, after: int | None = None) -> Iterator[RawEntry]:
         """Every row by its number, a few at a time; without `after` also impossible ones below 1."""
-        wanted = select(audit.c.seq, StoredText(audit.c.record), StoredText(audit.c.hash)).order_by(audit.c.seq)
+        wanted = select(*_raw()).order_by(audit.c.seq)
         if after is not None:
             wanted = wanted.where(audit.c.seq > after)
         for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
@@ -101,7 +146,7 @@ class AuditRows:
 
     def newest(self, count: int) -> list[RawEntry]:
         """The last `count` rows by their numbers, the newest last, whatever the head row says."""
-        wanted = select(audit.c.seq, StoredText(audit.c.record), StoredText(audit.c.hash))
+        wanted = select(*_raw())
         found = self.connection.execute(wanted.order_by(audit.c.seq.desc()).limit(count)).all()
         return [RawEntry(*row) for row in reversed(found)]
 
@@ -115,9 +160,8 @@ class AuditRows:
         """When the last entry was written, by the clock of then; None where there is none that says so."""
         wanted = select(StoredText(audit.c.record)).order_by(audit.c.seq.desc()).limit(1)
         # what is damaged tells none: whoever verifies the trail hears of it
-        with suppress(ValueError, LookupError, TypeError, OverflowError):
-            record = stored_json(self.connection.execute(wanted).scalar())
-            return datetime.fromisoformat(record["at"]).astimezone(UTC)
+        with suppress(ValueError):
+            return _at(stored_json(self.connection.execute(wanted).scalar()))
         return None
 
     def end(self) -> RawEnd:
@@ -129,6 +173,35 @@ class AuditRows:
 def _fits(name: object) -> bool:
     """Whether an entry can be looked up by this name; the trail itself holds every one."""
     return isinstance(name, str) and len(name) <= 512 and "\x00" not in name
+
+
+def _raw() -> tuple[ColumnElement[Any], ...]:
+    """The columns of a RawEntry."""
+    return audit.c.seq, StoredText(audit.c.record), StoredText(audit.c.hash)
+
+
+def _told(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What an entry is looked up by. One that names no time comes last."""
+    names = {name: record.get(name) for name in ("actor", "action", "tenant_id")}
+    known = {name: in_key(storable(told)) for name, told in names.items() if isinstance(told, str)}
+    return {"actor": "", "action": "", "tenant_id": None, **known, "at": _at(record) or _NO_TIME}
+
+
+def _is_of(entry: RawEntry, tenants: Collection[str] | None) -> bool:
+    """Whether the entry itself says so: nothing else is believed."""
+    if tenants is None:
+        return True
+    with suppress(ValueError):
+        record = stored_json(entry.record)
+        return isinstance(record, dict) and _told(record)["tenant_id"] in tenants
+    return False
+
+
+def _at(record: Any) -> datetime | None:
+    """When an entry says that it was written; None where it says no such thing."""
+    with suppress(ValueError, LookupError, TypeError, OverflowError):
+        return datetime.fromisoformat(record["at"]).astimezone(UTC)
+    return None
 
 
 def doubt(entry: RawEntry, seq: int, before: bytes) -> Doubt | None:

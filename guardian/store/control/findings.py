@@ -1,24 +1,40 @@
 """Findings as received, each with the outcome that was answered for it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind
 from guardian.domain.identity import SessionKey
+from guardian.store.columns import in_key, storable
 from guardian.store.control.scope import NoIndex, Scope, has_much, within
-from guardian.store.control.tables import UNKNOWN, finding, session
+from guardian.store.control.tables import UNKNOWN, finding, finding_about, session
 from guardian.wire.findings import FindingOutcome, FindingView, PersonsVerdict
 
 ROOM = 8 * 1024 * 1024
 """As many characters of findings are read for one answer: nobody's may stall the answers to all others."""
 _AT_ONCE = 20
+_MOST_NAMED = 64  # signals and broken rules of one finding, each
+_ANY: Mapping[str, str] = {}
 _ABOUT_A_SESSION = finding.c.kind != Kind.CONTROL.value
 # Nothing that an agent wrote passes for it: within its texts every quote is escaped.
 _SEVERE = case(*((finding.c.finding.contains(f'"severity":"{each}"'), n) for n, each in enumerate(SEVERITIES)))
@@ -56,8 +72,10 @@ class FindingRows:
     connection: Connection
 
     def add(self, received: Finding, outcome: FindingOutcome, now: datetime) -> None:
-        self.connection.execute(
-            insert(finding).values(
+        seq = self.connection.execute(
+            insert(finding)
+            .returning(finding.c.seq)
+            .values(
                 tenant_id=received.tenant_id,
                 id=received.id,
                 session_id=received.session_id,
@@ -68,7 +86,10 @@ class FindingRows:
                 outcome=outcome.model_dump_json(),
                 received_at=now,
             )
-        )
+        ).scalar_one()
+        place = {"seq": seq, "tenant_id": received.tenant_id}
+        if told := [{"what": what, **place} for what in sorted(_named(received))]:
+            self.connection.execute(insert(finding_about), told)
 
     def get(self, finding_id: str, scope: Scope) -> StoredFinding | None:
         """Within `scope`: a finding of another tenant is as if absent."""
@@ -112,8 +133,7 @@ class FindingRows:
 
         Control's own news are about no session, whatever session bears the name that stands in them.
         """
-        which = {"session_id": session_id, "kind": kind, "effect": effect}
-        return self.window(scope, limit=limit, before=before, **which)[0]
+        return self.window(scope, limit=limit, before=before, session_id=session_id, kind=kind, effect=effect)[0]
 
     def window(
         self,
@@ -124,12 +144,27 @@ class FindingRows:
         session_id: str | None = None,
         kind: str | None = None,
         effect: str | None = None,
+        judged: bool | None = None,
+        named: Mapping[str, str] = _ANY,
     ) -> tuple[list[StoredFinding], bool]:
-        """A `page`, and whether there are more."""
-        tenant = finding.c.tenant_id
-        # else its few rows are read by tenant or session and sorted: SQLite must not take another index
-        walked = session_id is None and has_much(self.connection, tenant, scope)
-        wanted = select(finding).where(within(NoIndex(tenant) if walked else tenant, scope))
+        """A `page`, and whether there are more. `judged`: only those with, or without, a person's verdict.
+        `named`: only those of this `agent`, with this `breach` or this `signal`."""
+        tenant, seq = finding.c.tenant_id, finding.c.seq
+        names = [in_key(f"{sort}:{name}") for sort, name in named.items()]
+        if session_id is None and names:
+            about, walked, seq = finding_about.c, False, finding_about.c.seq
+            wanted = select(finding).join(finding_about, about.seq == finding.c.seq)
+            wanted = wanted.where(about.what == names.pop(), within(about.tenant_id, scope))
+        else:
+            # else its few rows are read by tenant or session and sorted: SQLite must not take another index
+            walked = session_id is None and has_much(self.connection, tenant, scope)
+            wanted = select(finding).where(within(NoIndex(tenant) if walked else tenant, scope))
+        for name in names:
+            this = finding_about.alias().c
+            wanted = wanted.where(exists().where(this.what == name, this.seq == finding.c.seq))
+        if judged is not None:
+            wanted = wanted.where(finding.c.verdict.is_not(None) if judged else finding.c.verdict.is_(None))
+            walked = False  # along those that are, or are not
         if session_id is not None:
             wanted = wanted.where(finding.c.session_id == session_id, _ABOUT_A_SESSION)
         if kind is not None:
@@ -138,8 +173,8 @@ class FindingRows:
         if effect is not None:
             wanted = wanted.where((finding.c.effect if walked else NoIndex(finding.c.effect)) == effect)
         if before is not None:
-            wanted = wanted.where(finding.c.seq < before)
-        return self._fitting(wanted.order_by(finding.c.seq.desc()), limit, _stored)
+            wanted = wanted.where(seq < before)
+        return self._fitting(wanted.order_by(seq.desc()), limit, _stored)
 
     def judged(self, scope: Scope, *, limit: int, before: int | None = None) -> tuple[list[StoredFinding], bool]:
         """Those with a person's verdict, as a `window`."""
@@ -199,6 +234,15 @@ class FindingRows:
         mine = finding.c.tenant_id == key.tenant_id, finding.c.session_id == key.session_id, _ABOUT_A_SESSION
         for text in self.connection.execute(select(finding.c.verdict).where(*mine, *where)).scalars():
             yield None if text is None else PersonsVerdict.model_validate_json(text)
+
+
+def _named(received: Finding) -> set[str]:
+    """What it is looked up by."""
+    agent = received.subject and received.subject.agent_id
+    names = [] if agent is None else [f"agent:{agent}"]
+    names += [f"breach:{each.name}" for each in received.breaches[:_MOST_NAMED]]
+    names += [f"signal:{each.signal}" for each in received.reasons[:_MOST_NAMED]]
+    return {in_key(storable(name)) for name in names}
 
 
 def _as_far_as_readable(row: Row[Any]) -> tuple[int, FindingView | None]:

@@ -1,6 +1,6 @@
 """Sessions as control knows them, and the feed of what people said about them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -30,17 +30,19 @@ from guardian.domain.envelope import Envelope
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind, Severity
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
-from guardian.store.columns import storable
+from guardian.store.columns import in_key, storable
 from guardian.store.control.findings import WORST, FindingRows
 from guardian.store.control.head import next_change
-from guardian.store.control.scope import Scope, walked_within, within
-from guardian.store.control.tables import UNKNOWN, change, envelope, live, mode, session
+from guardian.store.control.scope import NoIndex, Scope, walked_within, within
+from guardian.store.control.tables import ACTS_UNDER, UNKNOWN, change, envelope, live, mode, session
 from guardian.wire.base import SessionStatus
 from guardian.wire.sessions import SessionChange, SessionView
 
 _PAGE = 1_000_000
 """Characters of envelopes after which a page of changes ends: whoever reads them has seconds for each."""
 _AT_ONCE = 50  # rows held in memory while a page is read
+_ANY: Mapping[str, str] = {}
+_RARE = ("task_id", "delegator_id", "agent_id")
 _RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
 
 
@@ -88,31 +90,52 @@ class SessionRows:
         return None if row is None else _stored(row)
 
     def page(
-        self, scope: Scope, *, limit: int, before: int | None = None, status: SessionStatus | None = None
+        self,
+        scope: Scope,
+        *,
+        limit: int,
+        before: int | None = None,
+        status: SessionStatus | None = None,
+        named: Mapping[str, str] = _ANY,
     ) -> list[StoredSession]:
-        """The most recently met first."""
-        mine = walked_within(self.connection, session.c.tenant_id, scope)
-        wanted = _of_status(status, scope, mine)
+        """The most recently met first. `named`: only those with this `session_id`, `agent_id`, `task_id` or
+        `delegator_id`, as a session says by itself."""
+        mine = self._within(scope, named, walked=True)
+        wanted = _of_status(status, scope, mine).where(*_bearing(named))
         if before is not None:
             wanted = wanted.where(session.c.seq < before)
         rows = self.connection.execute(wanted.order_by(session.c.seq.desc()).limit(limit))
         return [_stored(row) for row in rows]
 
     def pressing(
-        self, scope: Scope, *, limit: int, after: int = 0, status: SessionStatus | None = None
+        self,
+        scope: Scope,
+        *,
+        limit: int,
+        after: int = 0,
+        status: SessionStatus | None = None,
+        named: Mapping[str, str] = _ANY,
     ) -> list[StoredSession]:
-        """Without the first `after`. Those that are flagged: the most severe first, and one whose severity is not
-        known is not mild. All others, and those alike in that: those of which there was news last."""
-        tenant, order = session.c.tenant_id, [_NEWS.desc(), session.c.seq.desc()]
+        """Without the first `after`; `named` as of a `page`. Those that are flagged: the most severe first, and
+        one whose severity is not known is not mild. All others, and those alike in that: those of which there was
+        news last."""
+        order = [_NEWS.desc(), session.c.seq.desc()]
+        mine = self._within(scope, named, walked=status == "flagged")
         if status == "flagged":
-            mine, order = walked_within(self.connection, tenant, scope), [session.c.worst.desc(), *order]
-        else:
-            mine = within(tenant, scope)
-        ordered = _of_status(status, scope, mine).with_only_columns(session.c.seq).order_by(*order)
+            order = [session.c.worst.desc(), *order]
+        wanted = _of_status(status, scope, mine).where(*_bearing(named))
+        ordered = wanted.with_only_columns(session.c.seq).order_by(*order)
         # what is sorted is held in memory, and purposes are long
         chosen = self.connection.execute(ordered.limit(limit).offset(after)).scalars().all()
         found = {row.seq: _stored(row) for row in self.connection.execute(_ALL.where(session.c.seq.in_(chosen)))}
         return [found[seq] for seq in chosen]
+
+    def _within(self, scope: Scope, named: Mapping[str, str], *, walked: bool) -> ColumnElement[bool]:
+        """The tenants' sessions. Where a name is asked for, its index is walked along and not theirs."""
+        tenant = session.c.tenant_id
+        if not named:
+            return walked_within(self.connection, tenant, scope) if walked else within(tenant, scope)
+        return within(tenant if "session_id" in named else NoIndex(tenant), scope)
 
     def perhaps_protected(self, tenant_id: str, field: str, name: str, agents: Collection[str]) -> set[str]:
         """Sessions that a finding or a version of their envelope tied to `name` in `field`, and that were
@@ -189,12 +212,13 @@ class SessionRows:
                 values["worst"] = worst
         if finding.subject is not None:
             told = finding.subject
-            values |= {
+            under = {
                 "delegator_id": told.delegator_id,
                 "agent_id": known.view.agent_id or (told.agent_id and storable(told.agent_id)),
                 "task_id": told.task_id and storable(told.task_id),
-                "purpose": storable(told.purpose),
             }
+            values |= under | {f"{name}_key": under[name] for name in ACTS_UNDER}
+            values["purpose"] = storable(told.purpose)
             ends = [at for at in (known.view.expires_at, told.expires_at) if at is not None]
             values["expires_at"] = max(ends, default=None)
         self._update(finding.key, values)
@@ -267,6 +291,16 @@ def _of_status(status: SessionStatus | None, scope: Scope, mine: ColumnElement[b
             return _ALL.where(mine, live.c.n.is_(None), ~session.c.flagged)
         case None:
             return _ALL.where(mine)
+
+
+def _bearing(named: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    """Those of these names. The index of the one that the fewest share is walked along: a session's own, else a
+    task, else whom it acts for, else its agent."""
+    mine = [session.c.session_id == named["session_id"]] if "session_id" in named else []
+    for name in (each for each in _RARE if each in named):
+        key = session.c[f"{name}_key"]
+        mine.append((NoIndex(key) if mine else key) == in_key(named[name]))
+    return mine
 
 
 def _change(row: Row[Any]) -> SessionChange:

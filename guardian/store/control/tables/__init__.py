@@ -12,8 +12,17 @@ from guardian.store.control.tables.people import (
     token,
     visit,
 )
-from guardian.store.control.tables.sessions import ACTS_UNDER, UNKNOWN, change, envelope, finding, model, session
-from guardian.store.control.tables.trail import audit, audit_about, checkpoint
+from guardian.store.control.tables.sessions import (
+    ACTS_UNDER,
+    UNKNOWN,
+    change,
+    envelope,
+    finding,
+    finding_about,
+    model,
+    session,
+)
+from guardian.store.control.tables.trail import audit, audit_about, audit_told, checkpoint
 from guardian.store.control.tables.watching import breaker, mode, peer, self_test
 
 __all__ = [
@@ -23,6 +32,7 @@ __all__ = [
     "approval",
     "audit",
     "audit_about",
+    "audit_told",
     "break_glass",
     "breaker",
     "case",
@@ -37,6 +47,7 @@ __all__ = [
     "envelope",
     "exception",
     "finding",
+    "finding_about",
     "followed",
     "head",
     "idempotency",

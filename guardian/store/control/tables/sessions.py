@@ -23,7 +23,7 @@ UNKNOWN = 9
 ACTS_UNDER = ("agent_id", "task_id", "delegator_id")
 """Of an envelope: whom to revoke stops its session."""
 
-_JUDGED = text("verdict IS NOT NULL")
+_JUDGED, _UNJUDGED = text("verdict IS NOT NULL"), text("verdict IS NULL")
 _NEWS = text("(CASE WHEN (last_word_at > last_seen) THEN last_word_at ELSE last_seen END)")
 
 session = Table(
@@ -50,7 +50,11 @@ session = Table(
     Column("freshened", Integer, nullable=False, default=0, server_default="0"),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
+    *(Column(f"{name}_key", InKey) for name in ACTS_UNDER),  # for looking up; what is shown stands above
     UniqueConstraint("tenant_id", "session_id"),
+    Index(None, "session_id"),
+    # Walked along from the newest one on; in the last columns it shows which are passed over.
+    *(Index(None, f"{name}_key", "seq", "tenant_id", "flagged") for name in ACTS_UNDER),
     # Walked along from the most pressing one on; the last column shows which are passed over.
     Index(
         "ix_control_session_pressing",
@@ -83,6 +87,25 @@ finding = Table(
     Index(None, "kind", "seq", "tenant_id"),
     Index(None, "effect", "seq", "tenant_id", "kind"),
     Index("ix_control_finding_judged", "seq", "tenant_id", sqlite_where=_JUDGED, postgresql_where=_JUDGED),
+    Index(
+        "ix_control_finding_unjudged",
+        "seq",
+        "tenant_id",
+        "kind",
+        "effect",
+        sqlite_where=_UNJUDGED,
+        postgresql_where=_UNJUDGED,
+    ),
+)
+
+# What a finding names: "agent:...", "breach:...", "signal:...". For looking it up, and believed for nothing else.
+finding_about = Table(
+    "control_finding_about",
+    metadata,
+    Column("what", InKey, nullable=False),
+    Column("seq", Integer, nullable=False, autoincrement=False),
+    Column("tenant_id", String(512), nullable=False),
+    PrimaryKeyConstraint("what", "seq", "tenant_id"),
 )
 
 change = Table(
