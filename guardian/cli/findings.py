@@ -30,6 +30,12 @@ def findings(
     kind: Annotated[
         Kind | None, typer.Option(metavar="<kind>", help=f"Only findings of this kind: {', '.join(Kind)}.")
     ] = None,
+    agent: Annotated[str | None, typer.Option(help="Only findings on this agent.", callback=named)] = None,
+    breach: Annotated[str | None, typer.Option(help="Only with this broken rule.", callback=named)] = None,
+    signal: Annotated[str | None, typer.Option(help="Only where this signal had a part.", callback=named)] = None,
+    judged: Annotated[
+        bool | None, typer.Option("--judged/--unjudged", help="Only with, or without, a person's verdict.")
+    ] = None,
     limit: Limit = 50,
     config: ControlOption = None,
     as_json: JsonOption = False,
@@ -37,12 +43,14 @@ def findings(
     """List findings and what policy made of them, the newest first; or show one: the act, why, what policy said.
 
     Example: guardian findings fnd_5f0c
+
+    Example: guardian findings --agent agent_7 --unjudged
     """
     from guardian.cli.tables import show_views
 
     if finding is not None:
-        if session or kind:
-            raise ConfigurationError("a finding's id names one; --session and --kind go with the list")
+        if session or kind or agent or breach or signal or judged is not None:
+            raise ConfigurationError("a finding's id names one; --session, --kind and the like go with the list")
         with client(config) as control:
             view = control.finding(finding, tenant_id=tenant)
         if as_json:
@@ -52,7 +60,8 @@ def findings(
         return
     with client(config) as control:
         wanted = {"tenant_id": tenant, "session_id": session, "kind": kind}
-        page = newest(limit, lambda n, after: control.findings(**wanted, limit=n, cursor=after))
+        wanted |= {"agent_id": agent, "breach": breach, "signal": signal}
+        page = newest(limit, lambda n, after: control.findings(**wanted, judged=judged, limit=n, cursor=after))
     if as_json:
         print_json(page)
     else:

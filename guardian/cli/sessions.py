@@ -42,6 +42,12 @@ def register(app: typer.Typer) -> None:
 def sessions(
     tenant: OnlyTenant = None,
     status: Annotated[SessionStatus | None, typer.Option(help="Only sessions with this status.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only what is called so.", callback=named)] = None,
+    agent: Annotated[str | None, typer.Option(help="Only sessions of this agent.", callback=named)] = None,
+    delegator: Annotated[
+        str | None, typer.Option(help="Only sessions on behalf of this delegator.", callback=named)
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Only sessions of this task.", callback=named)] = None,
     limit: Limit = 50,
     config: ControlOption = None,
     as_json: JsonOption = False,
@@ -49,12 +55,24 @@ def sessions(
     """List sessions that have findings, the newest first.
 
     Example: guardian sessions --status flagged
+
+    Example: guardian sessions --agent agent_7 --delegator user_3
     """
     from guardian.cli.tables import show_sessions
 
     with client(config) as control:
         page = newest(
-            limit, lambda n, after: control.sessions(tenant_id=tenant, status=status, limit=n, cursor=after)
+            limit,
+            lambda n, after: control.sessions(
+                tenant_id=tenant,
+                status=status,
+                session_id=session,
+                agent_id=agent,
+                delegator_id=delegator,
+                task_id=task,
+                limit=n,
+                cursor=after,
+            ),
         )
     if as_json:
         print_json(page)

@@ -21,13 +21,23 @@ _Name = TypeVar("_Name", bound=str)
 
 def sessions(pages: Pages, asked: Asked) -> Response:
     api, status = pages.api(asked), _one_of(asked.query, "status", get_args(SessionStatus))
-    tenant, cursor = asked.query.get("tenant") or None, asked.query.get("cursor") or None
-    found = api.sessions(tenant_id=tenant, status=status, limit=_AT_ONCE, cursor=cursor)
+    tenant, session, agent, delegator, task = _typed(asked, "tenant", "session", "agent", "delegator", "task")
+    found = api.sessions(
+        tenant_id=tenant,
+        status=status,
+        session_id=session,
+        agent_id=agent,
+        delegator_id=delegator,
+        task_id=task,
+        limit=_AT_ONCE,
+        cursor=asked.query.get("cursor") or None,
+    )
+    named = {"agent": agent, "delegator": delegator, "task": task, "session": session}
     return pages.page(
         asked,
         "sessions",
         found=found,
-        chosen={"tenant": tenant, "status": status},
+        chosen={"tenant": tenant, "status": status, **named},
         tenants=_tenants(api),
         statuses=get_args(SessionStatus),
     )
@@ -49,17 +59,27 @@ def revoked(pages: Pages, asked: Asked) -> Response:
 
 def findings(pages: Pages, asked: Asked) -> Response:
     api, query = pages.api(asked), asked.query
+    tenant, session, agent, breach, signal = _typed(asked, "tenant", "session", "agent", "breach", "signal")
+    judged = _one_of(query, "judged", ("yes", "no"))
     chosen = {
-        "tenant": query.get("tenant") or None,
-        "session": query.get("session") or None,
+        "tenant": tenant,
+        "session": session,
         "kind": _one_of(query, "kind", [kind.value for kind in Kind]),
         "effect": _one_of(query, "effect", [effect.value for effect in Effect]),
+        "agent": agent,
+        "breach": breach,
+        "signal": signal,
+        "judged": judged,
     }
     found = api.findings(
-        tenant_id=chosen["tenant"],
-        session_id=chosen["session"],
+        tenant_id=tenant,
+        session_id=session,
         kind=chosen["kind"],
         effect=chosen["effect"],
+        agent_id=agent,
+        breach=breach,
+        signal=signal,
+        judged=None if judged is None else judged == "yes",
         limit=_AT_ONCE,
         cursor=query.get("cursor") or None,
     )
@@ -96,6 +116,11 @@ def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, statu
         forms=pending,
         typed=left_over(pending.values(), asked.form),
     )
+
+
+def _typed(asked: Asked, *names: str) -> list[str | None]:
+    """What stands in these fields, None in those left empty."""
+    return [asked.query.get(name) or None for name in names]
 
 
 def _tenants(api: EvidenceClient) -> list[str]:

@@ -71,7 +71,19 @@ class Actions:
 
 def show(pages: Pages, asked: Asked) -> Response:
     tenant, session = asked.query.get("tenant", ""), asked.query.get("id", "")
+    if session and not tenant:
+        return _found(pages, asked, session)
     return page(pages, asked, tenant, session, notice=notice_in(asked))
+
+
+def _found(pages: Pages, asked: Asked, session: str) -> Response:
+    """The page of the session that bears this name within the visitor's reach, or their list where several do."""
+    found = pages.api(asked).sessions(session_id=session, limit=2).items
+    if not found:
+        raise ControlError("no session within reach is called so", status=404)
+    link = pages.showing.link
+    one = link("session", tenant=found[0].tenant_id, id=session)
+    return pages.away(one if len(found) == 1 else link("sessions", session=session))
 
 
 def page(

@@ -52,11 +52,18 @@ class ControlClient(ControlCalls):
         session_id: str | None = None,
         kind: str | None = None,
         effect: str | None = None,
+        agent_id: str | None = None,
+        breach: str | None = None,
+        signal: str | None = None,
+        judged: bool | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> FindingPage:
+        """`judged`: only those with, or without, a person's verdict."""
         query = {"tenant_id": tenant_id, "session_id": session_id, "kind": kind, "effect": effect}
-        return self._ask(FindingPage, "GET", "/v1/findings", query={**query, "limit": limit, "cursor": cursor})
+        more = {"agent_id": agent_id, "breach": breach, "signal": signal, "judged": judged}
+        page = {"limit": limit, "cursor": cursor}
+        return self._ask(FindingPage, "GET", "/v1/findings", query=query | more | page)
 
     def finding(self, finding_id: str, *, tenant_id: str | None = None) -> FindingView:
         query = {"tenant_id": tenant_id}
@@ -83,12 +90,17 @@ class ControlClient(ControlCalls):
         *,
         tenant_id: str | None = None,
         status: SessionStatus | None = None,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        delegator_id: str | None = None,
+        task_id: str | None = None,
         order: SessionOrder | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> SessionPage:
         query = {"tenant_id": tenant_id, "status": status, "order": order, "limit": limit, "cursor": cursor}
-        return self._ask(SessionPage, "GET", "/v1/sessions", query=query)
+        named = {"session_id": session_id, "agent_id": agent_id, "delegator_id": delegator_id, "task_id": task_id}
+        return self._ask(SessionPage, "GET", "/v1/sessions", query=query | named)
 
     def session(self, tenant_id: str, session_id: str) -> SessionDetail:
         return self._ask(SessionDetail, "GET", _session(tenant_id, session_id))

@@ -125,6 +125,25 @@ def test_whose_token_is_not_taken_hears_which_that_was_and_what_makes_another(gu
 
 
 @pytest.mark.slow
+def test_lists_are_narrowed_to_an_agent_and_more(guardian, home: Path) -> None:
+    one = next(each for each in read(guardian, home, "sessions")["items"] if each["agent_id"])
+    tied = ("--agent", one["agent_id"], "--delegator", one["delegator_id"], "--session", one["session_id"])
+    task = ("--task", one["task_id"]) if one["task_id"] else ()
+    assert [each["session_id"] for each in read(guardian, home, "sessions", *tied, *task)["items"]] == [
+        one["session_id"]
+    ]
+    assert read(guardian, home, "sessions", *tied, "--agent", "nobody")["items"] == []
+    found = read(guardian, home, "findings", "--agent", one["agent_id"], "--unjudged")["items"]
+    assert one["session_id"] in [each["finding"]["session_id"] for each in found]
+    broken = next(each for each in read(guardian, home, "findings")["items"] if each["finding"]["breaches"])[
+        "finding"
+    ]
+    assert read(guardian, home, "findings", "--breach", broken["breaches"][0]["name"])["items"]
+    assert read(guardian, home, "findings", "--signal", "none such")["items"] == []
+    assert guardian("findings", broken["id"], "--unjudged", "-c", str(home / "guardian.yaml")).returncode == 2
+
+
+@pytest.mark.slow
 def test_modes_are_shown_set_with_a_reason_and_refused_without(guardian, home: Path) -> None:
     config = ("-c", str(home / "guardian.yaml"))
     assert "enforce (default)" in guardian("mode", "tenant_new", *config).stdout

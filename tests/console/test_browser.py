@@ -290,6 +290,25 @@ def test_no_page_is_wider_than_the_screen(served, someone, width):
         assert wide <= width, path
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_colleagues_session_is_found(served, someone, scribe, width):
+    from axe_playwright_python.base import AXE_FILE_PATH
+
+    served.submit(scribe.finding("found_1", n=31, agent_id=f"{HOSTILE}!"))
+    size = {"width": width, "height": 800}
+    page = someone("ada", "auditor", viewport=size, bypass_csp=True)
+    page.get_by_role("textbox", name="Find a session").fill("found_1")
+    page.get_by_role("button", name="Go", exact=True).click()
+    page.wait_for_url(url(served, "found_1"))
+    page.get_by_role("link", name="its sessions").first.click()
+    page.wait_for_url(re.compile(r"/console/sessions\?"))
+    assert page.locator("main a.id").all_inner_texts() == ["found_1"]
+    assert_harmless(page)
+    page.add_script_tag(path=str(AXE_FILE_PATH))
+    told = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert [each for each in told if each["impact"] in ("serious", "critical", "moderate")] == []
+
+
 def test_it_can_be_read_without_scripts(served, someone):
     page = someone("maya", java_script_enabled=False)
     page.goto(url(served, "sess_1"))

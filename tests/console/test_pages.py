@@ -25,7 +25,7 @@ from guardian.wire.peers import Acknowledgement
 PAGES = [
     "/console", "/console/sessions?status=flagged&tenant=acme", "/console/findings?kind=drift&effect=flag",
     "/console/approvals?state=denied", "/console/revoked?kind=agent", "/console/session?tenant=acme&id=sess_1",
-    "/console/proposals",
+    "/console/session?id=nobody", "/console/proposals",
     "/console/sign-in", "/console/nothing", "/console/session?tenant=acme&id=nobody", "/console/proposal?name=no",
     "/console/static/guardian.css", "/console/static/no",
 ]  # fmt: skip
@@ -502,6 +502,50 @@ def test_lists_are_filtered_and_go_on(make_site, scribe):
         assert "called exactly <bdi>acme‹U+200B›&lt;b&gt;</bdi>" in html
 
 
+def test_a_session_is_found_by_its_name_from_any_page(make_site, scribe):
+    site = make_site()
+    for name, tenant in (("sess 42/é", "acme"), ("twice", "acme"), ("twice", "globex")):
+        site.submit(scribe.finding(name, tenant=tenant))
+    browser = site.signed_in()
+    (form,) = re.findall(r'<form class="find".*?</form>', browser.page("/console/findings"), re.DOTALL)
+    assert ('action="/console/session"' in form, 'name="id"' in form, 'method="get"' in form) == (True, True, True)
+    found = browser.get("/console/session?id=sess%2042/%C3%A9")
+    assert (found.status_code, "sess 42/é" in browser.page(found.headers["location"])) == (303, True)
+    assert browser.get("/console/session?id=twice").headers["location"] == "/console/session?tenant=acme&id=twice"
+    every = site.signed_in("root", "admin", "*")
+    several = every.get("/console/session?id=twice").headers["location"]
+    assert several == "/console/sessions?session=twice"
+    assert re.findall(r"tenant=(\w+)&amp;id=twice", every.page(several)) == ["globex", "acme"]
+    assert browser.get("/console/session?id=unheard").status_code == 404
+    assert 'class="find"' not in site.browser().page("/console/sign-in")
+
+
+def test_sessions_and_findings_are_narrowed_to_an_agent_and_more(make_site, scribe):
+    site = make_site()
+    for n in range(60):
+        who = {"agent_id": f"agent_{n % 2}", "delegator_id": "ann <b>", "task_id": None}
+        site.submit(scribe.finding(f"s{n:02}", n=n, hard=n == 3, **who))
+    site.submit(scribe.finding("other", n=60, agent_id="agent_1"))
+    browser = site.signed_in()
+    html = browser.page("/console/sessions?agent=agent_1")
+    assert html.count("/console/session?tenant=") == 31
+    assert ('value="agent_1"' in html, "for <bdi>ann &lt;b&gt;</bdi>" in html) == (True, True)
+    assert browser.page("/console/sessions?agent=agent_1&delegator=ann+%3Cb%3E").count("session?tenant=") == 30
+    first = browser.page("/console/sessions?delegator=ann+%3Cb%3E&task=")
+    (more,) = re.findall(r'href="(/console/sessions\?[^"]*cursor=\d+[^"]*)"', first)
+    assert browser.page(more.replace("&amp;", "&")).count("session?tenant=") == 10
+    assert "No session here" in browser.page("/console/sessions?task=unheard")
+    own = browser.session("other")
+    for name, told in (("agent", "agent_1"), ("delegator", "user_7f3a"), ("task", "task_88")):
+        (link,) = re.findall(rf'href="(/console/sessions\?[^"]*{name}={told}[^"]*)"', own)
+        assert "other" in browser.page(link.replace("&amp;", "&"))
+    assert browser.page("/console/findings?agent=agent_1&judged=no").count("/console/finding?id=") == 31
+    assert "No finding here" in browser.page("/console/findings?agent=agent_1&judged=yes")
+    assert browser.page("/console/findings?breach=envelope_expired").count("/console/finding?id=") == 1
+    assert browser.page("/console/findings?signal=purpose_fit").count("/console/finding?id=") == 50
+    assert browser.get("/console/sessions?agent=" + "x" * 2001).status_code == 422
+
+
 def test_findings_are_listed_by_the_time_that_they_were_told_and_show_it(make_site, scribe):
     site = make_site()
     for n, days in enumerate((1, 3, 2)):
@@ -566,7 +610,8 @@ def test_what_is_another_tenants_does_not_exist(site, scribe):
         path: browser.get(path)
         for path in (
             "/console/session?tenant=globex&id=theirs", "/console/session?tenant=globex&id=nobody",
-            "/console/session?tenant=acme&id=theirs", f"/console/finding?id={told.id}", "/console/finding?id=none",
+            "/console/session?tenant=acme&id=theirs", "/console/session?id=theirs",
+            "/console/session?id=nobody", f"/console/finding?id={told.id}", "/console/finding?id=none",
         )
     }  # fmt: skip
     bodies = set()
@@ -579,6 +624,7 @@ def test_what_is_another_tenants_does_not_exist(site, scribe):
     theirs.revoke_subject("globex", "agent", "agent_of_globex", reason="globex")
     for path in (
         "/console", "/console/sessions", "/console/findings", "/console/revoked", "/console/sessions?tenant=acme",
+        "/console/sessions?session=theirs", "/console/findings?agent=agent_renewal_review",
     ):  # fmt: skip
         assert "globex" not in browser.page(path)
     for path in ("/console/sessions", "/console/findings", "/console/revoked"):

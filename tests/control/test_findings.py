@@ -10,7 +10,7 @@ from whole_store import alert_states, first_bad, ledger_entries
 
 from guardian.alerting.port import Alert
 from guardian.control.facts import in_canary
-from guardian.domain.finding import Act, Effect, Kind, NamedBreach
+from guardian.domain.finding import Act, Effect, Kind, NamedBreach, Reason
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import judged
 from guardian.domain.signal import marks
@@ -279,6 +279,26 @@ def test_findings_are_listed_newest_first_and_paged_without_loss(stage, a_findin
     assert seen == sent[::-1]
     only = stage.call("GET", "/v1/findings", "analyst", params={"session_id": "s3"}).json()["items"]
     assert [item["finding"]["session_id"] for item in only] == ["s3"]
+
+
+def test_findings_are_filtered_by_agent_rule_signal_and_verdict(stage, a_finding):
+    rule = NamedBreach(name="envelope_expired", detail="", hard=True)
+    fit = Reason(signal="purpose_fit", share=1, value=1)
+    made = [a_finding("s0"), a_finding("s1", breaches=(rule,)), a_finding("s2"), a_finding("s3", tenant="globex")]
+    made[2] = made[2].model_copy(update={"reasons": (fit,)})
+    sent = [stage.submit(each, "monitor", "*").json()["finding_id"] for each in made]
+    stage.call("POST", f"/v1/findings/{sent[0]}/verdict", "analyst", json={"verdict": "benign", "reason": "known"})
+
+    def listed(*reach, **query):
+        items = stage.call("GET", "/v1/findings", "analyst", *reach, params=query).json()["items"]
+        return [sent.index(each["finding"]["id"]) for each in items]
+
+    assert listed(agent_id="agent_1") == [2, 1, 0]
+    assert listed("*", agent_id="agent_1", judged=False) == [3, 2, 1]
+    assert (listed(judged=False), listed(judged=True)) == ([2, 1], [0])
+    assert (listed(breach="envelope_expired"), listed(signal="purpose_fit")) == ([1], [2])
+    assert listed(agent_id="agent_1", breach="envelope_expired", kind="drift", session_id="s1") == [1]
+    assert listed(agent_id="agent_1", session_id="s3") == listed(agent_id="agent_2") == []
 
 
 def test_what_a_newer_version_said_beside_a_finding_hides_none(stage, a_finding):

@@ -209,6 +209,35 @@ def test_sessions_are_filtered_by_status_and_paged(stage, a_finding):
     assert listed(limit=6)["next"] is None
 
 
+def test_sessions_are_filtered_by_whom_they_act_under_and_by_name(stage, a_finding):
+    for n in range(4):
+        told = {"agent_id": f"agent_{n % 2}", "delegator_id": f"user_{n // 2}", "task_id": "task\n1"}
+        found = a_finding(f"s{n}", wanted="flag", tenant=("acme", "globex")[n == 3])
+        who = found.subject.model_copy(update=told)
+        assert stage.submit(found.model_copy(update={"subject": who}), "monitor", "*").status_code == 200
+
+    def listed(*reach, **query):
+        page = stage.call("GET", "/v1/sessions", "analyst", *reach, params={"limit": 2, **query}).json()
+        return [each["session_id"] for each in page["items"]], page["next"]
+
+    assert listed(agent_id="agent_0") == (["s2", "s0"], None)
+    assert listed(agent_id="agent_1") == (["s1"], None)
+    assert listed("*", agent_id="agent_1") == (["s3", "s1"], None)
+    assert listed(agent_id="agent_0", delegator_id="user_1") == (["s2"], None)
+    first, cursor = listed(task_id="task\n1")
+    assert (first, listed(task_id="task\n1", cursor=cursor)) == (["s2", "s1"], (["s0"], None))
+    first, cursor = listed(task_id="task\n1", order="pressing", status="flagged")
+    assert (first, listed(task_id="task\n1", order="pressing", cursor=cursor)[0]) == (["s2", "s1"], ["s0"])
+    assert listed(agent_id="agent_0", status="revoked") == ([], None)
+    assert stage.revoke("s2").status_code == 200
+    assert listed(agent_id="agent_0", status="revoked") == (["s2"], None)
+    assert listed(session_id="s0") == (["s0"], None)
+    assert listed(session_id="s3") == listed(session_id="never met") == ([], None)
+    assert listed("*", session_id="s3", tenant_id="acme") == ([], None)
+    for wrong in ("", "x" * 2001, "nul\x00"):
+        assert stage.call("GET", "/v1/sessions", "analyst", params={"agent_id": wrong}).status_code == 422
+
+
 def test_the_most_pressing_sessions_come_first_a_page_at_a_time(stage, a_finding):
     for n, severity in enumerate(["low", "critical", "medium", "medium"]):
         made = a_finding(f"s{n}", wanted=Effect.FLAG, time=stage.clock())

@@ -91,6 +91,10 @@ TenantId = Annotated[str, Depends(_tenant)]
 SessionId = Annotated[Identifier, Path(description="The session, within its tenant.")]
 FindingId = Annotated[Identifier, Path(description="The finding.")]
 TenantFilter = Annotated[Identifier | None, Query(description="Only this tenant, within the token's reach.")]
+NameFilter = Annotated[
+    str | None,
+    Query(min_length=1, max_length=2000, pattern=r"^[^\x00]+$", description="Only what bears this very name."),
+]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 

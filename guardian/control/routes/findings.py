@@ -11,6 +11,7 @@ from guardian.control.authentication.caller import (
     Deps,
     FindingId,
     Limit,
+    NameFilter,
     Seen,
     TenantFilter,
     Writer,
@@ -53,10 +54,15 @@ def list_findings(
     session_id: Annotated[Identifier | None, Query()] = None,
     kind: Annotated[Kind | None, Query()] = None,
     effect: Annotated[Effect | None, Query()] = None,
+    agent_id: NameFilter = None,
+    breach: NameFilter = None,
+    signal: NameFilter = None,
+    judged: Annotated[bool | None, Query(description="With a person's verdict, or without.")] = None,
     limit: Limit = 50,
 ) -> FindingPage:
     """Findings within reach, the newest first. A page of large ones ends before `limit`, and `next` leads on."""
     scope = may_read(deps, caller, "read", tenant_id)
+    wanted = {"agent": agent_id, "breach": breach, "signal": signal}
     with deps.store.read() as rows:
         shown, more = rows.findings.window(
             scope,
@@ -65,6 +71,8 @@ def list_findings(
             session_id=session_id,
             kind=None if kind is None else kind.value,
             effect=None if effect is None else effect.value,
+            judged=judged,
+            named={name: told for name, told in wanted.items() if told is not None},
         )
     return FindingPage(items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more else None)
 

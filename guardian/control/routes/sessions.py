@@ -11,6 +11,7 @@ from guardian.control.authentication.caller import (
     Deps,
     IdempotencyKey,
     Limit,
+    NameFilter,
     Seen,
     SessionId,
     TenantFilter,
@@ -40,6 +41,10 @@ def list_sessions(
     before: Before,
     tenant_id: TenantFilter = None,
     status: Annotated[SessionStatus | None, Query()] = None,
+    session_id: NameFilter = None,
+    agent_id: NameFilter = None,
+    delegator_id: NameFilter = None,
+    task_id: NameFilter = None,
     order: Annotated[SessionOrder, Query()] = "met",
     limit: Limit = 50,
 ) -> SessionPage:
@@ -48,13 +53,17 @@ def list_sessions(
     Where those that are flagged are asked for, each says how severe its worst finding is. In the order `pressing`
     the most severe of these come first, and then, as of all others, those of which there was news last. What
     changes between two of its pages can show a session twice or pass one over; in the order `met` it cannot.
+
+    Agent, delegator and task are those that the list itself shows.
     """
     scope = may_read(deps, caller, "read", tenant_id)
+    wanted = {"session_id": session_id, "agent_id": agent_id, "delegator_id": delegator_id, "task_id": task_id}
+    named = {name: told for name, told in wanted.items() if told is not None}
     with deps.store.read() as rows:
         if order == "pressing":
-            found = rows.sessions.pressing(scope, limit=limit + 1, after=before or 0, status=status)
+            found = rows.sessions.pressing(scope, limit=limit + 1, after=before or 0, status=status, named=named)
         else:
-            found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status)
+            found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status, named=named)
     shown, onward = page(found, limit)
     if order == "pressing" and onward is not None:
         onward = str((before or 0) + limit)
