@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from guardian.cli.asking import named
 from guardian.cli.common import (
     FAULT,
     ConfigOption,
@@ -20,6 +21,7 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
+from guardian.cli.windows import moment_of
 from guardian.domain.text import counted, visible
 from guardian.errors import ConfigurationError
 
@@ -143,17 +145,36 @@ def checkpoint(config: ConfigOption = None) -> None:
 @audit_app.command()
 def show(
     last: Annotated[int, typer.Option("--last", min=1, max=10_000, help="How many.")] = 20,
+    actor: Annotated[str | None, typer.Option(help="Only what this principal did.", callback=named)] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only what concerns this tenant.", callback=named)] = None,
+    action: Annotated[
+        str | None, typer.Option(help="Only this action, such as reinstate.", callback=named)
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only from this time on, ISO 8601; UTC without a zone.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Only before this time.")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the newest entries, the newest last.
 
     Example: guardian audit show --last 50
+
+    Example: guardian audit show --actor maya --since 2026-05-12
     """
     from guardian.cli.tables import plain, show_rows
     from guardian.commands import auditing
 
-    entries = auditing.newest(settings_from(config), last)
+    entries = auditing.newest(
+        settings_from(config),
+        last,
+        actor=actor,
+        tenant_id=tenant,
+        action=action,
+        since=moment_of(since),
+        until=moment_of(until),
+    )
     if as_json:
         print_json(entries)
         return

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from guardian.audit.checking import Proof
@@ -124,10 +125,23 @@ def export(settings: Settings, after: int) -> Iterator[dict[str, object]]:
             yield _exported(entry)
 
 
-def newest(settings: Settings, count: int) -> list[dict[str, object]]:
-    """The last `count` entries, the newest last."""
+def newest(
+    settings: Settings,
+    count: int,
+    *,
+    actor: str | None = None,
+    tenant_id: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[dict[str, object]]:
+    """The last `count` entries, the newest last; or only those by this actor and so on, as they are indexed."""
     with _reading(settings) as rows:
-        return [_exported(entry) for entry in rows.audit.newest(count)]
+        if not (actor or tenant_id or action or since or until):
+            return [_exported(entry) for entry in rows.audit.newest(count)]
+        scope = None if tenant_id is None else {tenant_id}
+        found = rows.audit.told(scope, limit=count, actor=actor, action=action, since=since, until=until)
+        return [_exported(entry) for entry in reversed(found)]
 
 
 def checkpoint(settings: Settings) -> str | None:

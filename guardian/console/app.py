@@ -38,6 +38,7 @@ _GUARDED: tuple[tuple[str, str, Callable[[Pages, Asked], Response]], ...] = (
     ("GET", "/revoked", lists.revoked),
     ("GET", "/findings", lists.findings),
     ("GET", "/approvals", lists.approvals),
+    ("GET", "/audit", lists.audit),
     ("GET", "/session", session.show),
     ("GET", "/finding", finding.show),
     ("GET", "/proposals", proposals.show_all),

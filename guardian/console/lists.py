@@ -1,11 +1,12 @@
-"""Sessions, what is revoked, findings and approvals, a page at a time."""
+"""Sessions, what is revoked, findings, approvals and the audit trail, a page at a time."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar, get_args
 
 from starlette.responses import Response
 
-from guardian.console.asked import Asked
+from guardian.console.asked import Asked, Unreadable
 from guardian.console.forms import approval_form, left_over
 from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages
@@ -118,9 +119,37 @@ def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, statu
     )
 
 
+def audit(pages: Pages, asked: Asked) -> Response:
+    """Who did what, the newest first."""
+    api = pages.api(asked)
+    tenant, actor, action, since, until = _typed(asked, "tenant", "actor", "action", "since", "until")
+    found = api.audit(
+        tenant_id=tenant,
+        actor=actor,
+        action=action,
+        since=_moment(since),
+        until=_moment(until),
+        limit=_AT_ONCE,
+        cursor=asked.query.get("cursor") or None,
+    )
+    chosen = {"tenant": tenant, "actor": actor, "action": action, "since": since, "until": until}
+    return pages.page(asked, "audit", found=found, chosen=chosen, tenants=_tenants(api))
+
+
 def _typed(asked: Asked, *names: str) -> list[str | None]:
     """What stands in these fields, None in those left empty."""
     return [asked.query.get(name) or None for name in names]
+
+
+def _moment(told: str | None) -> datetime | None:
+    """A day or a time as a browser's field or a person writes it, in UTC where no zone is told."""
+    if told is None:
+        return None
+    try:
+        at = datetime.fromisoformat(told)
+    except ValueError as error:
+        raise Unreadable(422, f"{told[:40]!r} is no time such as 2026-05-12T17:00") from error
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def _tenants(api: EvidenceClient) -> list[str]:

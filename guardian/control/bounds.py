@@ -17,7 +17,7 @@ _WORK: Mapping[Role, frozenset[PolicyAction]] = {
     "auditor": frozenset(),
 }
 """What machines and auditors may do besides reading: they decide nothing about guardian or for people."""
-READING = frozenset[PolicyAction]({"read", "readRevocations", "readChanges", "readMetrics"})
+READING = frozenset[PolicyAction]({"read", "readRevocations", "readChanges", "readMetrics", "readAudit"})
 
 
 def beyond(request: PolicyRequest) -> str:

@@ -30,6 +30,7 @@ PolicyAction = Literal[
     "readRevocations",
     "readChanges",
     "readMetrics",
+    "readAudit",
 ]
 
 

@@ -14,7 +14,7 @@ from guardian.tightening.wording import quoted, said, whom
 PURPOSE = "guardian_control"
 FILE = "cedar/own_permissions.cedar"
 
-UNAUDITED = frozenset({"read", "readRevocations", "readChanges", "readMetrics", "permitCall"})
+UNAUDITED = frozenset({"read", "readRevocations", "readChanges", "readMetrics", "readAudit", "permitCall"})
 """Where control permits these, the audit trail has no line."""
 EMERGENCIES = frozenset((
     "breakGlass", "resetBreaker", "setMode", "revoke", "revokeSubject", "reinstate", "reinstateSubject", "protect",

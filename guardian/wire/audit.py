@@ -1,4 +1,4 @@
-"""What the audit trail says of one session, on the wire."""
+"""What the audit trail says, on the wire."""
 
 from typing import Any
 
@@ -14,4 +14,4 @@ class AuditLine(Body):
 
 
 class AuditPage(Page[AuditLine]):
-    """Newest first."""
+    """Newest first. The `record` of an entry that cannot be read is empty."""

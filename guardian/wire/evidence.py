@@ -1,5 +1,7 @@
 """The control API as the evidence pages use it: what the queue asks, and more about one session."""
 
+from datetime import datetime
+
 from guardian.wire.audit import AuditPage
 from guardian.wire.client import segment
 from guardian.wire.desk import DeskClient
@@ -18,6 +20,22 @@ class EvidenceClient(DeskClient):
     def session_audit(self, tenant_id: str, session_id: str, *, limit: int, cursor: str | None) -> AuditPage:
         path = f"/v1/session-audit/{segment(tenant_id)}/{segment(session_id)}"
         return self._ask(AuditPage, "GET", path, query={"limit": limit, "cursor": cursor})
+
+    def audit(
+        self,
+        *,
+        tenant_id: str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> AuditPage:
+        """The trail, the newest first; `since` and `until` are aware times."""
+        times = {"since": since and since.isoformat(), "until": until and until.isoformat()}
+        query = {"tenant_id": tenant_id, "actor": actor, "action": action, "limit": limit, "cursor": cursor}
+        return self._ask(AuditPage, "GET", "/v1/audit", query=query | times)
 
     def lineage(self, tenant_id: str, session_id: str) -> Lineage:
         return self._ask(Lineage, "GET", f"/v1/lineage/{segment(tenant_id)}/{segment(session_id)}")

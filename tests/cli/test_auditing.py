@@ -339,6 +339,22 @@ def test_the_table_shows_the_newest_and_neutralises_what_agents_wrote(guardian):
     assert len(json.loads(guardian("show", "--json").stdout)) == 4
 
 
+def test_the_table_is_narrowed_to_who_did_what_and_when(guardian):
+    def shown(*options):
+        done = guardian("show", "--json", *options)
+        assert done.exit_code == 0, done.output
+        return [each["seq"] for each in json.loads(done.stdout)]
+
+    assert shown("--actor", HOSTILE) == shown("--tenant", "t") == shown("--action", "revoke") == [4]
+    issued = shown("--action", "issueToken")
+    assert (issued, shown("--action", "issueToken", "--last", "1")) == ([1, 2, 3], [3])
+    assert shown("--action", "issueToken", "--since", "2020-01-01") == issued
+    assert shown("--until", "2020-01-01") == [4], "which tells no time"
+    assert shown("--since", "2100-01-01T00:00:00Z") == []
+    assert "No entries." in guardian("show", "--actor", "nobody").stdout
+    assert guardian("show", "--since", "yesterday").exit_code != 0
+
+
 def test_a_proof_verifies_without_the_database(guardian):
     guardian("checkpoint")
     made = json.loads(guardian("prove", "2", "--since", "3").stdout)

@@ -291,7 +291,7 @@ def test_no_page_is_wider_than_the_screen(served, someone, width):
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_a_colleagues_session_is_found(served, someone, scribe, width):
+def test_a_colleagues_session_is_found_and_who_did_what(served, someone, scribe, width):
     from axe_playwright_python.base import AXE_FILE_PATH
 
     served.submit(scribe.finding("found_1", n=31, agent_id=f"{HOSTILE}!"))
@@ -303,6 +303,12 @@ def test_a_colleagues_session_is_found(served, someone, scribe, width):
     page.get_by_role("link", name="its sessions").first.click()
     page.wait_for_url(re.compile(r"/console/sessions\?"))
     assert page.locator("main a.id").all_inner_texts() == ["found_1"]
+    page.get_by_role("link", name="Audit", exact=True).click()
+    page.get_by_label("Actor").fill("monitor")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url(re.compile("actor=monitor"))
+    page.evaluate(OPEN)
+    assert page.get_by_role("link", name="found_1").first.is_visible()
     assert_harmless(page)
     page.add_script_tag(path=str(AXE_FILE_PATH))
     told = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]

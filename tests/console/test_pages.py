@@ -25,7 +25,7 @@ from guardian.wire.peers import Acknowledgement
 PAGES = [
     "/console", "/console/sessions?status=flagged&tenant=acme", "/console/findings?kind=drift&effect=flag",
     "/console/approvals?state=denied", "/console/revoked?kind=agent", "/console/session?tenant=acme&id=sess_1",
-    "/console/session?id=nobody", "/console/proposals",
+    "/console/audit", "/console/session?id=nobody", "/console/proposals",
     "/console/sign-in", "/console/nothing", "/console/session?tenant=acme&id=nobody", "/console/proposal?name=no",
     "/console/static/guardian.css", "/console/static/no",
 ]  # fmt: skip
@@ -544,6 +544,37 @@ def test_sessions_and_findings_are_narrowed_to_an_agent_and_more(make_site, scri
     assert browser.page("/console/findings?breach=envelope_expired").count("/console/finding?id=") == 1
     assert browser.page("/console/findings?signal=purpose_fit").count("/console/finding?id=") == 50
     assert browser.get("/console/sessions?agent=" + "x" * 2001).status_code == 422
+
+
+def test_the_trail_is_shown_to_who_watches_the_watchers(site, scribe):
+    site.submit(scribe.finding("theirs", tenant="globex", n=5))
+    for n in range(55):
+        site.clock.pass_(minutes=1)
+        site.api("lee", "approver").protect("acme", "sess_1", protected=bool(n % 2), reason=f"turn {n} <i>")
+    ada = site.signed_in("ada", "auditor")
+    html = ada.page("/console/audit")
+    assert '<a href="/console/audit" aria-current="page">Audit</a>' in html
+    assert ("turn 54 &lt;i&gt;" in html, "globex" in html, "signIn" in html) == (True, False, False)
+    assert "is shown to those who see every tenant" in html
+    assert html.count('href="/console/session?tenant=acme&amp;id=sess_1"') == 50
+    (more,) = re.findall(r'href="(/console/audit\?[^"]*cursor=\d+)"', html)
+    assert ("turn 0 &lt;i&gt;" in ada.page(more), "turn 54" in ada.page(more)) == (True, False)
+    narrow = ada.page("/console/audit?actor=lee&action=protect&since=2026-05-12T12:10&until=2026-05-12T12:12:30Z")
+    assert re.findall(r"turn (\d+)", re.sub(r"<details.*?</details>", "", narrow)) == ["11", "10", "9"]
+    assert "No entry here" in ada.page("/console/audit?actor=nobody")
+    assert ada.get("/console/audit?since=yesterday").status_code == 422
+    assert ada.get("/console/audit?tenant=globex").status_code == 404
+    every = site.signed_in("root", "admin", "*").page("/console/audit")
+    assert ("signIn" in every, "those who see every tenant" in every) == (True, False)
+    assert "globex" in site.signed_in("root", "admin", "*").page("/console/audit?tenant=globex")
+    maya = site.signed_in()
+    assert (maya.get("/console/audit").status_code, "/console/audit" in maya.page()) == (403, False)
+
+
+def test_an_entry_that_cannot_be_read_is_shown_as_one(site):
+    with site.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_audit SET record = 'no JSON' WHERE seq = 2")
+    assert site.signed_in("ada", "auditor").page("/console/audit").count("cannot be read") == 1
 
 
 def test_findings_are_listed_by_the_time_that_they_were_told_and_show_it(make_site, scribe):

@@ -48,6 +48,58 @@ def test_it_goes_on_page_by_page(stage, a_finding):
     assert seen == sorted(seen, reverse=True)
 
 
+def trail(stage, *reach, role="auditor", **query):
+    got = stage.call("GET", "/v1/audit", role, *reach, params=query)
+    assert got.status_code == 200, got.text
+    return [(each["record"].get("actor"), each["record"].get("action")) for each in got.json()["items"]]
+
+
+def test_who_did_what_is_told_of_all_sessions_to_who_may_see_it(stage, a_finding):
+    stage.submit(a_finding("sess_1"))
+    stage.clock.pass_(hours=1)
+    later = stage.clock().isoformat()
+    stage.submit(a_finding("sess_2", tenant="globex"), "monitor", "*")
+    stage.revoke("sess_1")
+    with stage.deps.store.write() as rows:
+        rows.audit.note("signIn", at=stage.clock(), actor="maya", how="link")
+    revoked = ("responder-1", "revoke")
+    assert trail(stage)[0] == revoked, "what concerns no tenant is not told to those of one"
+    assert ("maya", "signIn") not in trail(stage, "acme", "globex")
+    assert trail(stage, "*")[0] == ("maya", "signIn")
+    assert trail(stage, actor="responder-1") == [revoked]
+    assert trail(stage, action="revoke", since=later) == [revoked]
+    assert trail(stage, until=later) == [("monitor-1", "revoke")]
+    assert trail(stage, "*", tenant_id="globex", role="admin") == [("monitor-1", "revoke")]
+    assert trail(stage, "elsewhere") == []
+    page = stage.call("GET", "/v1/audit", "auditor", params={"limit": 1}).json()
+    on = stage.call("GET", "/v1/audit", "auditor", params={"limit": 1, "cursor": page["next"]}).json()
+    assert [each["record"]["actor"] for each in (*page["items"], *on["items"])] == ["responder-1", "monitor-1"]
+    assert on["next"] is None
+
+
+def test_who_may_not_see_the_trail_or_asks_for_what_cannot_be_is_refused(stage):
+    for role in ("analyst", "responder", "approver", "monitor", "gateway", "delegation", "metrics"):
+        assert stage.call("GET", "/v1/audit", role, "*").status_code == 403, role
+    refused = stage.call("GET", "/v1/audit", "auditor", params={"tenant_id": "globex"})
+    absent = stage.call("GET", "/v1/audit", "auditor", params={"tenant_id": "never_met"})
+    assert (refused.status_code, absent.status_code) == (404, 404)
+    assert refused.json()["detail"] == absent.json()["detail"]
+    for wrong in ({"since": "yesterday"}, {"since": "2026-05-12T17:00:00"}, {"actor": ""}, {"cursor": "x"}):
+        assert stage.call("GET", "/v1/audit", "auditor", params=wrong).status_code == 422, wrong
+
+
+def test_an_entry_that_was_damaged_hides_no_other(stage, a_finding):
+    for n in range(3):
+        stage.submit(a_finding("sess_1", n=n))
+    with stage.deps.store.write() as rows:
+        for damaged in ("'no JSON'", "'[1]'"):
+            seq = 2 + ("[" in damaged)
+            rows.connection.exec_driver_sql(f"UPDATE control_audit SET record = {damaged} WHERE seq = {seq}")
+    for path in ("/v1/audit", "/v1/session-audit/acme/sess_1"):
+        items = stage.call("GET", path, "auditor").json()["items"]
+        assert [(each["seq"], bool(each["record"])) for each in items] == [(3, False), (2, False), (1, True)]
+
+
 def test_its_entries_are_those_of_the_chain(stage, a_finding):
     stage.submit(a_finding("sess_1"))
     (line,) = stage.call("GET", "/v1/session-audit/acme/sess_1").json()["items"]

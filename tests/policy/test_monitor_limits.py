@@ -26,10 +26,10 @@ from guardian.wire.principal import ROLES
 
 SHIPPED = CedarPolicies.from_files(PolicyFiles.read(Path(__file__).parents[2] / "config" / "policies"))
 ON_TENANTS = {"setMode", "breakGlass", "resetBreaker", "revokeSubject", "reinstateSubject", "endException"}
-EITHER = {"propose", "approve", "read", "readRevocations", "readChanges", "readMetrics"}
+READS = {"read", "readRevocations", "readChanges", "readMetrics", "readAudit"}
+EITHER = {"propose", "approve"} | READS
 ACTIONS = get_args(PolicyAction)
 KINDS = ("agent", "delegator", "task", "jti")
-READS = {"read", "readRevocations", "readChanges", "readMetrics"}
 BY_MACHINES = {
     "monitor": {"flag", "revoke", "propose", "revokeSubject", "permitCall", "readChanges", "readMetrics"},
     "gateway": {"readRevocations", "registerEnvelope"},

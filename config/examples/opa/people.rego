@@ -5,7 +5,7 @@ may := {
 	"gateway": {"readRevocations", "registerEnvelope"},
 	"delegation": {"registerEnvelope"},
 	"metrics": {"readMetrics"},
-	"auditor": {"read", "readRevocations", "readChanges", "readMetrics"},
+	"auditor": {"read", "readRevocations", "readChanges", "readMetrics", "readAudit"},
 	"analyst": {"read", "readRevocations", "dismiss", "confirm", "snooze", "endException"},
 	"responder": {
 		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
@@ -18,7 +18,7 @@ may := {
 	"admin": {
 		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
 		"revokeSubject", "reinstateSubject", "breakGlass", "setMode", "protect", "resetBreaker", "makeException",
-		"readChanges", "readMetrics",
+		"readChanges", "readMetrics", "readAudit",
 	},
 }
 

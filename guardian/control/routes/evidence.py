@@ -1,17 +1,30 @@
-"""What the evidence pages ask besides the rest: the way in, a session's audit trail and kin, and the tenants."""
+"""What the evidence pages ask besides the rest: the way in, the audit trail, a session's kin, and the tenants."""
 
-import json
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime
 
-from guardian.control.authentication.caller import Before, Caller, Deps, Limit, SessionId, TenantId, Writer, page
+from guardian.control.authentication.caller import (
+    Before,
+    Caller,
+    Deps,
+    Limit,
+    NameFilter,
+    SessionId,
+    TenantFilter,
+    TenantId,
+    Writer,
+    page,
+)
 from guardian.control.authentication.visiting import make_link
 from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import READS, documented
 from guardian.control.revocations.kin import lineage
 from guardian.domain.identity import Identifier, SessionKey
+from guardian.store.control.audit import RawEntry, stored_json
 from guardian.store.control.rows import ControlRows
 from guardian.wire.audit import AuditLine, AuditPage
 from guardian.wire.lineage import Lineage
@@ -54,8 +67,41 @@ def show_session_audit(
     with deps.store.read() as rows:
         found = rows.audit.about(tenant_id, session_id, limit=limit + 1, before=before)
     shown, onward = page(found, limit)
-    lines = tuple(AuditLine(seq=each.seq, record=json.loads(each.record), hash=each.hash) for each in shown)
-    return AuditPage(items=lines, next=onward)
+    return AuditPage(items=tuple(map(_line, shown)), next=onward)
+
+
+@router.get("/v1/audit", responses=READS)
+def list_audit(
+    deps: Deps,
+    caller: Caller,
+    before: Before,
+    tenant_id: TenantFilter = None,
+    actor: NameFilter = None,
+    action: NameFilter = None,
+    since: Annotated[AwareDatetime | None, Query(description="From this time on.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Before this time.")] = None,
+    limit: Limit = 50,
+) -> AuditPage:
+    """Who did what, the newest first, within the caller's tenants. What concerns no tenant, such as signing in, is
+    shown to tokens of every tenant only."""
+    scope = may_read(deps, caller, "readAudit", tenant_id)
+    with deps.store.read() as rows:
+        found = rows.audit.told(
+            scope, limit=limit + 1, before=before, actor=actor, action=action, since=since, until=until
+        )
+    shown, onward = page(found, limit)
+    return AuditPage(items=tuple(map(_line, shown)), next=onward)
+
+
+def _line(entry: RawEntry) -> AuditLine:
+    record: Any = None
+    with suppress(ValueError):  # damaged: verifying the trail says so
+        record = stored_json(entry.record)
+    return AuditLine(
+        seq=entry.seq,
+        record=record if isinstance(record, dict) else {},
+        hash=(entry.hash or b"").decode(errors="replace"),
+    )
 
 
 @router.get("/v1/lineage/{tenant_id}/{session_id:path}", responses=READS)
