@@ -94,4 +94,4 @@ proposing.counts(unseen).to_frame()
 
 # %% [markdown]
 # **What this cannot tell.** Work that happens once a year is not in a window of 90 days. Read `why` and the
-# owner's answer before the numbers, and run `guardian propose --verify` after the merge.
+# owner's answer before the numbers, and run `guardian verify` after the merge.

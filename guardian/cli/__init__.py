@@ -39,8 +39,8 @@ PANELS = {
     "Look at sessions, and decide": "sessions findings revoked revoke reinstate dismiss confirm protect approvals "
     "approve deny withdraw break-glass break-glass-end exceptions link",
     "Keep it in order": "gateways breaker alerts slack outbox dlq policy audit",
-    "Learn from what was seen": "archive labels feedback purposes calibrate propose backtest reject "
-    "authority notebooks",
+    "Learn from what was seen": "archive labels feedback purposes calibrate propose propose-own backtest reject "
+    "verify authority notebooks",
     "Build and measure": "train evaluate bench",
 }
 """What `--help` shows together, by who needs it, and in which order."""
@@ -135,11 +135,13 @@ for _noun in (
     "outbox",
     "watching",
     "archive",
-    "tightening",
+    "proposing",
+    "replaying",
     "authority",
     "notebooks",
     "training",
-    "measuring",
+    "calibrating",
+    "evaluating",
     "benching",
 ):
     import_module(f"guardian.cli.{_noun}").register(app)

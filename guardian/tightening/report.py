@@ -42,7 +42,7 @@ def report(
         f"{counted(len(proposal.restrictions), 'restriction')} for {counted(len(proposal.scopes), 'agent role')}, "
         f"from what honest sessions used between {proposal.since.date()} and {proposal.until.date()} "
         f"({counted(test.replayed, 'decision')}; {_calendar(proposal)}). guardian applies nothing: review and "
-        "merge this, then check it with `guardian propose --verify`.",
+        "merge this, then check it with `guardian verify`.",
         "",
         "| | |",
         "|---|---|",

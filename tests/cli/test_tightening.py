@@ -381,14 +381,19 @@ def test_names_that_a_log_may_have_spelt_otherwise_are_told(guardian, tmp_path, 
     assert ("envelope" in told["problems"]) is some
 
 
-def test_after_the_merge_what_still_passes_is_told(guardian, proposed):
-    told = json.loads(guardian("propose", "--verify", proposed, "--since", UNTIL, "--json"))
+def test_after_the_merge_what_still_passes_is_told_by_the_old_name_of_the_command_too(guardian, archive, proposed):
+    told = json.loads(guardian("verify", proposed, "--since", UNTIL, "--json"))
     assert told["replayed"] > 100
     assert told["denied_honest"] == 0
     assert told["not_refused"] >= 0
     assert told["honest_sessions"] > 10
     assert told["honest_sessions_denied"] == 0
-    shown = guardian("propose", "--verify", proposed, "--since", UNTIL)
+    shown = guardian("verify", proposed, "--since", UNTIL)
+    old = CliRunner().invoke(
+        app, ["propose", "--verify", str(proposed), "--since", UNTIL, "--archive", str(archive)]
+    )
+    assert old.stderr == "`propose --verify` is `guardian verify` now, and will be gone in the next version\n"
+    assert old.stdout == shown
     never = told["never_refused"]
     assert sum(never.values()) >= told["not_refused"] > 0, "it was merged nowhere"
     assert f"they are not in force, it seems: {max(never, key=never.get)}" in shown
@@ -404,7 +409,7 @@ def test_after_the_merge_a_refusal_of_a_session_whose_parent_nobody_knows_is_not
     like = next(call for call in work if (call.role, call.purpose) == (one.scope.role, one.scope.purpose))
     lost = {"session_id": "lost", "parent_session_id": "nowhere", "tool": one.rule.tool, "allowed": False}
     write_events(tmp_path / "later", "a", [pack([row_of(like._replace(**lost, at=BEGIN + WINDOW))], EVENTS)])
-    words = ["propose", "--verify", str(proposed), "--since", UNTIL, "--archive", str(tmp_path / "later")]
+    words = ["verify", str(proposed), "--since", UNTIL, "--archive", str(tmp_path / "later")]
     outcome = CliRunner().invoke(app, words)
     assert "1 refused that could not be judged" in outcome.output
     assert "nobody knows whether honest work breaks" in outcome.output
@@ -414,7 +419,7 @@ def test_after_the_merge_a_refusal_of_a_session_whose_parent_nobody_knows_is_not
 
 @pytest.mark.parametrize(("since", "says"), [((), " since 20"), (("--since", "2200-01-01"), "yet to come")])
 def test_a_proposal_is_not_verified_by_nothing(archive, proposed, since, says):
-    told = refused(archive, "propose", "--verify", proposed, *since)
+    told = refused(archive, "verify", proposed, *since)
     assert told.startswith("'estate': nothing of this tenant lies in ")
     assert says in told
 
@@ -445,10 +450,14 @@ def test_a_list_without_tools_is_shown_as_no_limit(capsys):
     [
         (("propose",), "say for which tenant"),
         (("propose", "--tenant", "t", "--window", "soon"), "such as 90d"),
-        (("propose", "--tenant", "t", "--since", "2026-01-01"), "goes with --verify"),
+        (("propose", "--tenant", "t", "--since", "2026-01-01"), "goes with `guardian verify`"),
+        (("verify", "nowhere"), "no proposal here"),
         (("propose", "--verify", "nowhere"), "no proposal here"),
         *(
-            (("propose", "--verify", "nowhere", *option), f"--verify takes no {option[0]}:")
+            (
+                ("propose", "--verify", "nowhere", *option),
+                f"--verify takes no {option[0]}; see `guardian verify --help`",
+            )
             for option in [
                 ("--tenant", "t"),
                 ("--purpose", "p"),
@@ -463,7 +472,11 @@ def test_a_list_without_tools_is_shown_as_no_limit(capsys):
         ),
         (
             ("propose", "--verify", "nowhere", "--fail-over", "0.01", "--out", "p"),
-            "takes no --out or --fail-over:",
+            "takes no --out or --fail-over;",
+        ),
+        *(
+            (("propose", "--own", *option), f"--own takes no {(option or ('--archive',))[0]}")
+            for option in [("--tenant", "t"), ("--purpose", "p"), ("--until", UNTIL), ()]
         ),
         (("backtest", "nowhere"), "no proposal here"),
         (("authority", "nobody", "--tenant", "estate"), "no session and no purpose"),
@@ -501,7 +514,7 @@ def test_guardians_own_roles_are_narrowed_by_what_they_asked_of_control(tmp_path
             entry = {"at": (now - timedelta(days=day)).isoformat(), "actor": "monitor", "role": "monitor"}
             rows.audit.append({**entry, "action": "flag" if day % 3 else "revoke", "allowed": True})
     store.close()
-    words = ["propose", "--own", "-c", str(tmp_path / "home/guardian.yaml"), "--out", str(tmp_path / "own")]
+    words = ["propose-own", "-c", str(tmp_path / "home/guardian.yaml"), "--out", str(tmp_path / "own")]
     outcome = CliRunner().invoke(app, words)
     assert outcome.exit_code == 0, outcome.output
     told = json.loads((tmp_path / "own/proposal.json").read_text())
@@ -513,6 +526,8 @@ def test_guardians_own_roles_are_narrowed_by_what_they_asked_of_control(tmp_path
         'forbid (principal in Guardian::Role::"monitor", action == Guardian::Action::"snooze", resource)' in text
     )
     assert "What the checks found" not in (tmp_path / "own/REPORT.md").read_text()
-    for unheeded in (("--tenant", "acme"), ("--archive", str(tmp_path))):
-        refused = CliRunner().invoke(app, [*words, *unheeded])
-        assert "--own takes no --tenant" in str(refused.exception), "what is not heeded is not taken"
+    outcome = CliRunner().invoke(app, ["propose", "--own", *words[1:3], "--out", str(tmp_path / "old")])
+    assert outcome.exit_code == 0, outcome.output
+    assert "`propose --own` is `guardian propose-own` now" in outcome.stderr
+    old = json.loads((tmp_path / "old/proposal.json").read_text())
+    assert [each["id"] for each in old["restrictions"]] == [each["id"] for each in told["restrictions"]]
