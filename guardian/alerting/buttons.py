@@ -65,17 +65,19 @@ def beneath(case: str, view: CaseView) -> Block:
     reinstate = button("reinstate", "Reinstate …", told)
     verdict = button("verdict", "Give a verdict …", told)
     snooze = button("snooze", "Snooze …", told)
+    take = button("take", "I take it" if view.taken_by is None else "Take over", told)
+    note = button("note", "Note …", told)
     fine = [button("except", "Make an exception …", told)] if view.excusable else []
     evidence = button("evidence", "Show evidence", told)
     match view.state:
         case "revoked":
-            chosen = [reinstate, verdict, evidence]
+            chosen = [reinstate, verdict, note, evidence]
         case "reinstated":
-            chosen = [*revoke, *fine, evidence]
+            chosen = [*revoke, *fine, note, evidence]
         case "dismissed":
-            chosen = [*revoke, verdict, *fine, evidence]
+            chosen = [*revoke, verdict, *fine, note, evidence]
         case _:
-            chosen = [*revoke, verdict, snooze, *fine, evidence]
+            chosen = [*revoke, take, verdict, snooze, *fine, note, evidence]
     return {"type": "actions", "block_id": "acts", "elements": chosen}
 
 

@@ -123,6 +123,8 @@ def _standing(alert: Alert, view: CaseView, share: float) -> list[str]:
         lines.append(f"{prose(verdict.actor, 80)} {_SAID[verdict.verdict]}: {prose(verdict.reason, 300)}")
     if view.protected:
         lines.append("This session is protected: only a person can revoke it")
+    if view.taken_by is not None:
+        lines.append(f"Taken by {prose(view.taken_by, 80)}")
     if view.snoozed_until is not None:
         until = blocks.moment(view.snoozed_until)
         lines.append(f"Snoozed by {prose(view.snoozed_by or '', 80)} until {until}")

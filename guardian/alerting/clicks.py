@@ -15,7 +15,9 @@ from urllib.parse import parse_qs
 from guardian.alerting.buttons import PREFIX
 from guardian.errors import GuardianError
 
-ActVerb = Literal["revoke", "reinstate", "approve", "deny", "verdict", "snooze", "except", "evidence"]
+ActVerb = Literal[
+    "revoke", "reinstate", "approve", "deny", "verdict", "snooze", "take", "note", "except", "evidence"
+]
 VERBS: frozenset[str] = frozenset(get_args(ActVerb))
 _ID = re.compile(r"[A-Z0-9]{2,40}")
 _VALUE = re.compile(r"(?P<case>[A-Za-z0-9_]{1,128})\.(?P<seen>[a-z0-9]{1,64})\.(?P<approval>[A-Za-z0-9_]{0,64})")

@@ -19,6 +19,7 @@ _TITLES = {
     "deny": "Deny the request",
     "verdict": "Give a verdict",
     "snooze": "Snooze the case",
+    "note": "Leave a note",
     "except": "Make an exception",
 }
 _SUBMIT = {
@@ -27,6 +28,7 @@ _SUBMIT = {
     "deny": "Deny",
     "verdict": "Save",
     "snooze": "Snooze",
+    "note": "Save",
     "except": "Make the exception",
 }
 _INTRO = {
@@ -38,6 +40,7 @@ _INTRO = {
     "A revoked session stays revoked: to give it back, use `Reinstate`.",
     "snooze": "No reminders and no replies until then, unless the case becomes worse. Guardian goes on judging "
     "and revoking.",
+    "note": "For whoever looks at the case next. It changes nothing else.",
     "except": "Until the exception ends, guardian does not flag these tools for this purpose in this tenant on "
     "statistics alone. You are its owner. It never covers a broken rule, nor evidence strong enough to revoke on.",
 }

@@ -76,7 +76,11 @@ def show_sessions(sessions: Iterable[SessionView]) -> None:
         (
             plain(s.tenant_id),
             plain(s.session_id),
-            s.status + (" (protected)" if s.protected else ""),
+            plain(
+                s.status
+                + (" (protected)" if s.protected else "")
+                + (f" (taken by {s.taken_by})" if s.taken_by else "")
+            ),
             plain(s.agent_id or ""),
             plain(s.delegator_id or ""),
             plain(s.purpose[:80]),

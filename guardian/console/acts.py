@@ -57,7 +57,7 @@ def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
     reason, seen, key = form.get("reason", "").strip(), form.get("seen") or None, form.get("key") or None
     if not all(_OURS.fullmatch(told) for told in (seen, key) if told is not None):
         raise ValueError("this form was altered; reload the page")
-    if not reason:
+    if not reason and verb != "take":
         raise ValueError("give a reason; it is audited and shown to others")
     match verb:
         case "revoke":
@@ -78,6 +78,12 @@ def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
         case "snooze":
             api.snooze(tenant, name, hours=_whole(form.get("hours", "")), reason=reason, seen=seen)
             return "snoozed"
+        case "take":
+            api.take(tenant, name, reason=reason or None, seen=seen)
+            return "taken"
+        case "note":
+            api.note(tenant, name, reason=reason, seen=seen)
+            return "noted"
         case "except":
             days, tool = _whole(form.get("days", "")), form.get("tool", "").strip() or None
             found = form.get("finding", "")

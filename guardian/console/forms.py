@@ -29,6 +29,8 @@ Verb = Literal[
     "protect",
     "unprotect",
     "snooze",
+    "take",
+    "note",
     "except",
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
@@ -42,6 +44,8 @@ ACTIONS: Mapping[Verb, str] = {
     "protect": "protect",
     "unprotect": "protect",
     "snooze": "snooze",
+    "take": "take",
+    "note": "note",
     "except": "makeException",
 }
 """What policy calls the acts that a page asks it about before it offers them."""
@@ -134,6 +138,14 @@ def forms_for(
         buttons += verdicts(case.shown, revoked=revoked, others=also)
     found.append(Form("Decide", buttons, _key(), seen, finding))
     if case is not None:
+        note = Button("note", "Leave the note", "shown to others and audited; it changes nothing else", "plain")
+        if case.taken_by != visit.principal.id:
+            over = "" if case.taken_by is None else f" over from {plain(case.taken_by, 80)}"
+            told = "nobody is called for help then, unless it becomes worse; no reason is needed"
+            take = Button("take", "I take it" if not over else f"I take it{over}", told, "plain")
+            found.append(Form("Take the case, or leave a note", (take, note), _key(), seen, open=False))
+        else:
+            found.append(Form("Leave a note", (note,), _key(), seen, open=False))
         told = "no reminders in the channel; guardian goes on judging and revoking"
         snooze = Button("snooze", "Snooze", told, "plain")
         found.append(Form("Snooze the case", (snooze,), _key(), seen, extra="hours", open=False))

@@ -33,6 +33,8 @@ _TOLD = {
     "protected": Notice("done", "Protected: guardian does not revoke it by itself."),
     "unprotected": Notice("done", "No longer protected."),
     "snoozed": Notice("done", "Snoozed. Guardian goes on judging and revoking."),
+    "taken": Notice("done", "The case is yours. Nobody is called for help unless it becomes worse."),
+    "noted": Notice("done", "The note is kept."),
     "excepted": Notice("done", "The exception is made."),
     "signed_out": Notice("done", "You are signed out."),
     "over": Notice("refused", "Your sign-in has ended. Sign in to go on."),

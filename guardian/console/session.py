@@ -146,6 +146,9 @@ def page(
         parent=parent,
         parent_known=parent is not None and unless_refused(lambda: api.session(tenant, parent)) is not None,
         audit=audit,
+        notes=[]
+        if audit is None
+        else [line.record for line in audit.items if line.record.get("result") == "noted"],
         policy=_would(api, detail),
         forms=forms,
         typed=left_over(forms, asked.form),

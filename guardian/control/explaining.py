@@ -29,6 +29,8 @@ _ON_SESSIONS: frozenset[PolicyAction] = frozenset(
         "registerEnvelope",
         "permitCall",
         "snooze",
+        "take",
+        "note",
         "makeException",
     }
 )

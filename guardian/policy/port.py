@@ -24,6 +24,8 @@ PolicyAction = Literal[
     "reinstateSubject",
     "permitCall",
     "snooze",
+    "take",
+    "note",
     "makeException",
     "endException",
     "read",

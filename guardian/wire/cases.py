@@ -65,7 +65,7 @@ class CaseView(Body):
     person. `also_revoked` are the live revocations of what the session acts under, its task, agent or delegator:
     gateways that check these refuse its calls, whatever the state. `ignored` is how severe the worst finding is
     that says that a gateway lets the revoked session act (`critical`) or may. `trend` runs from the oldest finding
-    to the newest.
+    to the newest. `taken_by` works on it.
     """
 
     tenant_id: Identifier
@@ -84,6 +84,7 @@ class CaseView(Body):
     similar: tuple[SimilarCase, ...] = ()
     snoozed_until: AwareDatetime | None = None
     snoozed_by: str | None = None
+    taken_by: str | None = None
 
     @property
     def others_unjudged(self) -> int:
@@ -108,6 +109,18 @@ class CaseHistory(Body):
     """What happened in a case, oldest first, as far as people were told."""
 
     items: tuple[CaseEvent, ...]
+
+
+class TakeRequest(Ask):
+    """Whoever takes a case works on it, and is shown to all others. A reason may be given."""
+
+    reason: Why | None = None
+
+
+class NoteRequest(Ask):
+    """Words for whoever looks at the case next; `reason` holds them."""
+
+    reason: Why
 
 
 class SnoozeRequest(Ask):

@@ -1,6 +1,6 @@
 """The control API as the security team's queue uses it: with cases, exceptions and feedback."""
 
-from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
+from guardian.wire.cases import CaseHistory, CaseView, NoteRequest, SnoozeRequest, TakeRequest
 from guardian.wire.client import ControlClient, segment
 from guardian.wire.exceptions import ExceptionEnd, ExceptionPage, ExceptionRequest, ExceptionView
 from guardian.wire.feedback import FeedbackPage
@@ -20,6 +20,18 @@ class DeskClient(ControlClient):
     ) -> CaseView:
         """Quiet in the channel for a while; `seen` as for `revoke`."""
         path, body = f"{_case(tenant_id, session_id)}/snooze", SnoozeRequest(hours=hours, reason=reason)
+        return self._ask(CaseView, "POST", path, body=body, seen=seen)
+
+    def take(
+        self, tenant_id: str, session_id: str, *, reason: str | None = None, seen: str | None = None
+    ) -> CaseView:
+        """Work on the case, so that nobody is called unless it becomes worse; `seen` as for `revoke`."""
+        path, body = f"{_case(tenant_id, session_id)}/take", TakeRequest(reason=reason)
+        return self._ask(CaseView, "POST", path, body=body, seen=seen)
+
+    def note(self, tenant_id: str, session_id: str, *, reason: str, seen: str | None = None) -> CaseView:
+        """Leave words on the case; `seen` as for `revoke`."""
+        path, body = f"{_case(tenant_id, session_id)}/note", NoteRequest(reason=reason)
         return self._ask(CaseView, "POST", path, body=body, seen=seen)
 
     def exceptions(

@@ -18,6 +18,7 @@ class SessionView(Body):
     """One session. `protected` sessions are never revoked automatically.
 
     `severity` is that of the worst finding that still accuses it; only lists of those that are flagged say it.
+    `taken_by` works on its case.
     """
 
     tenant_id: Identifier
@@ -31,6 +32,7 @@ class SessionView(Body):
     expires_at: AwareDatetime | None = None
     findings: int = 0
     severity: Severity | None = None
+    taken_by: str | None = None
     last_word: HumanWord | None = None
     last_word_at: AwareDatetime | None = None
     first_seen: AwareDatetime

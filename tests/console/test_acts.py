@@ -144,6 +144,38 @@ def test_a_snooze_is_shown_with_its_end(site):
     assert "Snoozed until" in browser.session()
 
 
+def test_who_takes_a_case_is_named_on_its_page_and_in_the_lists(site):
+    ann, lee = site.signed_in("ann", "analyst"), site.signed_in("lee", "approver")
+    old = lee.session()
+    got = ann.press(ann.session(), "take", reason="")
+    assert got.headers["location"].endswith("did=taken"), got.text
+    html = ann.page(got.headers["location"])
+    assert "Taken by <bdi>ann</bdi>" in html
+    assert 'value="take"' not in html
+    for page in ("/console", "/console/sessions"):
+        assert "taken by <bdi>ann</bdi>" in ann.page(page), page
+    refused = lee.press(old, "take", reason="")
+    assert (refused.status_code, "I take it over from ann" in refused.text) == (412, True)
+    lee.press(lee.session(), "take", reason="")
+    assert "Taken by <bdi>lee</bdi>" in ann.session()
+
+
+def test_a_note_is_shown_as_text_and_kept_in_the_form_when_it_was_refused(site, scribe):
+    ann = site.signed_in("ann", "analyst")
+    words = "<script>alert(1)</script> asked the owner"
+    old = ann.session()
+    site.submit(scribe.finding(n=1))
+    refused = ann.press(old, "note", reason=words)
+    assert (refused.status_code, site.audit(action="note", result="noted")) == (412, [])
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; asked the owner</textarea>" in refused.text
+    got = ann.press(refused.text, "note", reason=words)
+    assert got.headers["location"].endswith("did=noted")
+    html = site.signed_in("lee", "approver").session()
+    assert '<h2 id="notes">Notes</h2>' in html
+    assert "&lt;script&gt;alert(1)" in html.partition('id="notes"')[2].partition("</section>")[0]
+    assert "<script>" not in html
+
+
 def test_an_exception_is_made_for_the_purpose_and_the_tool(site):
     browser = site.signed_in("lee", "approver")
     page = browser.session()

@@ -218,6 +218,8 @@ def test_verdicts_approvals_and_snoozes_take_conditions_too(stage, a_finding):
     for path, body in (
         (f"/v1/findings/{got['finding_id']}/verdict", {"verdict": "benign", "reason": "x"}),
         ("/v1/cases/acme/sess_1/snooze", {"hours": 1, "reason": "x"}),
+        ("/v1/cases/acme/sess_1/take", {}),
+        ("/v1/cases/acme/sess_1/note", {"reason": "x"}),
     ):
         assert stage.call("POST", path, "analyst", json=body, headers=old).status_code == 412
 
@@ -721,6 +723,75 @@ def test_of_a_long_history_the_newest_is_shown(stage, a_finding):
         rows.cases.happened(known, [CaseEvent(at=stage.clock(), by="x", what=str(n)) for n in range(1002)])
     told = stage.call("GET", "/v1/case-history/acme/sess_1", "analyst").json()["items"]
     assert [told[0]["what"], told[-1]["what"]] == ["2", "1001"]
+
+
+def take(stage, who="ann", seen=None, **body):
+    headers = {} if seen is None else {"If-Match": f'"{seen}"'}
+    return stage.call("POST", "/v1/cases/acme/sess_1/take", "analyst", who=who, json=body, headers=headers)
+
+
+def listed(stage):
+    return [each["taken_by"] for each in stage.call("GET", "/v1/sessions", "analyst").json()["items"]]
+
+
+def test_who_takes_a_case_is_shown_and_nobody_takes_it_over_unawares(stage, a_finding):
+    stage.submit(acted(a_finding))
+    seen = case(stage)["digest"]
+    assert take(stage, seen=seen).json()["taken_by"] == "ann"
+    assert take(stage, seen=seen).status_code == 200, "a second click of hers changes nothing"
+    assert take(stage, "lee", seen=seen).status_code == 412, "he was not shown that she works on it"
+    assert (case(stage)["taken_by"], listed(stage)) == ("ann", ["ann"])
+    assert take(stage, "lee", seen=case(stage)["digest"], reason="my shift").json()["taken_by"] == "lee"
+    told = [(each["result"], each["actor"], each.get("from")) for each in stage.audit(action="take")]
+    assert told == [
+        ("taken", "ann", None), ("unchanged", "ann", None), ("stale", "lee", None), ("taken", "lee", "ann"),
+    ]  # fmt: skip
+    assert revoked_on(stage, seen) == 200, "that somebody works on it holds up no revocation"
+
+
+def test_what_is_accused_again_after_it_was_cleared_is_taken_by_nobody(stage, a_finding):
+    found = acted(a_finding)
+    stage.submit(found)
+    take(stage)
+    stage.clock.pass_(minutes=1)
+    judged(stage, found, "benign")
+    assert (case(stage)["taken_by"], listed(stage)) == ("ann", ["ann"])
+    stage.clock.pass_(minutes=1)
+    stage.submit(acted(a_finding, n=5, epoch=1, tool="crm.write"))
+    assert (case(stage)["taken_by"], listed(stage)) == (None, [None])
+
+
+def test_a_note_is_kept_and_changes_nothing(stage, a_finding):
+    stage.submit(acted(a_finding))
+    before = case(stage)
+    got = stage.call("POST", "/v1/cases/acme/sess_1/note", "analyst", json={"reason": "  asked the owner "})
+    assert (got.status_code, case(stage)) == (200, before)
+    (line,) = stage.audit(action="note")
+    assert (line["result"], line["reason"]) == ("noted", "asked the owner")
+
+
+@pytest.mark.parametrize("words", ["", "  ", "x" * 1001, "a\x00b"])
+def test_a_note_has_words_and_not_too_many(stage, a_finding, words):
+    stage.submit(acted(a_finding))
+    got = stage.call("POST", "/v1/cases/acme/sess_1/note", "analyst", json={"reason": words})
+    assert (got.status_code, stage.audit(action="note")) == (422, [])
+
+
+@pytest.mark.parametrize("act", ["take", "note"])
+@pytest.mark.parametrize(("role", "status"), [("auditor", 403), ("monitor", 403), ("gateway", 403)])
+def test_who_may_not_snooze_a_case_takes_none_and_notes_nothing(stage, a_finding, act, role, status):
+    stage.submit(acted(a_finding))
+    got = stage.call("POST", f"/v1/cases/acme/sess_1/{act}", role, json={"reason": "x"})
+    assert (got.status_code, case(stage)["taken_by"]) == (status, None)
+    assert [each["result"] for each in stage.audit(action=act)] == ["refused"]
+
+
+@pytest.mark.parametrize("act", ["take", "note"])
+def test_nobody_takes_or_notes_what_is_no_case_or_another_tenants(stage, a_finding, act):
+    stage.submit(acted(a_finding))
+    nothing = stage.call("POST", f"/v1/cases/acme/sess_9/{act}", "analyst", json={"reason": "x"})
+    others = stage.call("POST", f"/v1/cases/acme/sess_1/{act}", "analyst", "globex", json={"reason": "x"})
+    assert (nothing.status_code, others.status_code, case(stage)["taken_by"]) == (404, 403, None)
 
 
 def test_a_snooze_ends_by_itself(stage, a_finding):

@@ -14,6 +14,8 @@ WHY = {"reason": "looked at it"}
 CLEARING = {
     "verdict": ("POST", "/v1/findings/{id}/verdict", {"verdict": "false_positive", **WHY}),
     "snooze": ("POST", "/v1/cases/acme/sess_1/snooze", {"hours": 4, **WHY}),
+    "take": ("POST", "/v1/cases/acme/sess_1/take", {}),
+    "note": ("POST", "/v1/cases/acme/sess_1/note", WHY),
     "protect": ("PUT", "/v1/sessions/acme/sess_1/protection", {"protected": True, **WHY}),
     "except": ("POST", "/v1/exceptions", {"finding_id": "{id}", "tool": "crm.export", "days": 7, **WHY}),
     "reinstate": ("POST", "/v1/sessions/acme/sess_1/reinstate", WHY),

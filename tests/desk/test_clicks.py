@@ -337,6 +337,65 @@ def test_a_snoozed_case_reminds_nobody(make_office, slack, a_finding) -> None:
     assert [m for m in slack.messages if m.get("reply_broadcast")], "and then nobody has acted yet"
 
 
+def test_a_case_that_somebody_took_calls_nobody_until_it_becomes_worse(make_office, slack, a_finding) -> None:
+    office = make_office(escalate={"after_s": 900})
+    office.submit(a_finding())
+    office.settle()
+    office.click("I take it", MAYA)
+    assert "The case is yours" in office.told()
+    office.after(hours=3)
+    assert "Taken by maya" in office.text()
+    assert "Take over" in office.text()
+    assert not [m for m in slack.messages if m.get("reply_broadcast")]
+    with office.client("ann", "analyst") as ann:
+        assert "took the case" in [each.what for each in ann.case_history("acme", "sess_1").items]
+    office.submit(a_finding(n=1, severity="critical", hard=True, time=office.clock()))
+    office.after(minutes=1)
+    office.after(minutes=15)
+    assert "Taken by" not in str(slack.roots()[-1]["blocks"])
+    assert [m for m in slack.messages if m.get("reply_broadcast")]
+
+
+def test_what_was_found_before_somebody_took_the_case_and_heard_later_takes_it_from_nobody(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(escalate={"after_s": 900})
+    office.submit(a_finding())
+    office.settle()
+    office.after(minutes=5)
+    office.submit(a_finding(n=1, severity="critical", hard=True, time=office.clock()))
+    office.clock.pass_(seconds=1)
+    with office.client("maya", "responder") as maya:
+        maya.take("acme", "sess_1")
+    office.after(hours=1)
+    assert "Taken by maya" in office.text()
+    assert not [m for m in slack.messages if m.get("reply_broadcast")]
+
+
+def test_who_clicks_after_somebody_took_it_is_told_so(flagged, slack) -> None:
+    root = flagged.root()
+    flagged.click("I take it", MAYA)
+    flagged.told()
+    flagged.settle()
+    flagged.send(click(slack, root, "I take it", LEE))
+    assert "out of date" in flagged.told(2)
+    assert "Taken by maya" in flagged.text()
+
+
+def test_a_note_is_told_in_the_thread_as_text_and_waits_for_no_newer_picture(flagged, slack, a_finding) -> None:
+    flagged.click("Note …", MAYA)
+    flagged.form()
+    flagged.submit(a_finding(n=1))
+    flagged.fill_in(MAYA, reason="<!channel> *see* <https://x.example|here>")
+    assert "Noted" in flagged.told()
+    flagged.after(minutes=2)
+    (noted,) = [m for m in slack.messages if "left a note" in str(m.get("blocks"))]
+    assert "<!channel>" not in str(noted)
+    assert "<https://x.example" not in str(noted)
+    (line,) = flagged.audit(action="note")
+    assert (line["actor"], line["reason"]) == ("maya", "<!channel> *see* <https://x.example|here>")
+
+
 @pytest.mark.parametrize("channel", [None, "C0NIGHT"])
 def test_a_case_that_was_snoozed_after_it_called_for_help_calls_again_when_that_ends(
     make_office, slack, a_finding, channel

@@ -6,17 +6,17 @@ may := {
 	"delegation": {"registerEnvelope"},
 	"metrics": {"readMetrics"},
 	"auditor": {"read", "readRevocations", "readChanges", "readMetrics", "readAudit"},
-	"analyst": {"read", "readRevocations", "dismiss", "confirm", "snooze", "endException"},
+	"analyst": {"read", "readRevocations", "dismiss", "confirm", "snooze", "take", "note", "endException"},
 	"responder": {
-		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
+		"read", "readRevocations", "dismiss", "confirm", "snooze", "take", "note", "endException", "revoke", "reinstate",
 		"revokeSubject", "breakGlass",
 	},
 	"approver": {
-		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
+		"read", "readRevocations", "dismiss", "confirm", "snooze", "take", "note", "endException", "revoke", "reinstate",
 		"revokeSubject", "reinstateSubject", "breakGlass", "setMode", "protect", "resetBreaker", "makeException",
 	},
 	"admin": {
-		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
+		"read", "readRevocations", "dismiss", "confirm", "snooze", "take", "note", "endException", "revoke", "reinstate",
 		"revokeSubject", "reinstateSubject", "breakGlass", "setMode", "protect", "resetBreaker", "makeException",
 		"readChanges", "readMetrics", "readAudit",
 	},
@@ -97,7 +97,7 @@ forbids["leaving-shadow-takes-two"] := "a second person must approve that guardi
 
 # A person may always stop the agent that acts for them, and never clear it.
 forbids["delegators-clear-nothing"] := "the session acts on this person's behalf: somebody else must clear it" if {
-	action in {"dismiss", "reinstate", "protect", "snooze", "makeException", "approve"}
+	action in {"dismiss", "reinstate", "protect", "snooze", "take", "note", "makeException", "approve"}
 	input.resource.properties.delegator == input.subject.id
 	not solo
 	not approves_a_stop

@@ -23,6 +23,7 @@ _ACTED = frozenset(  # a snooze is none: it ends, and then somebody has to
         "protect",
         "makeException",
         "propose",
+        "take",
     }
 )
 _SENTENCES: Mapping[tuple[str, str], str] = {
@@ -40,6 +41,8 @@ _SENTENCES: Mapping[tuple[str, str], str] = {
     ("propose", "withdrawn"): "took the request back",
     ("protect", "changed"): "changed the session's protection",
     ("snooze", "snoozed"): "snoozed the case",
+    ("take", "taken"): "took the case",
+    ("note", "noted"): "left a note",
     ("makeException", "made"): "made an exception for its like",
 }
 

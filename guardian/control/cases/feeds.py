@@ -116,6 +116,7 @@ def _changed_by(
     seen_to = case.acted_at is not None or (case.snoozed_until is not None and case.alert_id > 0)
     if settled or (worse and seen_to):  # it begins anew
         changes |= {"acted_at": None, "escalated_at": None, "opened_at": at, "state": ""}
+        changes |= {"taken_by": None, "taken_at": None}
     again = _has_ended(rows, case)
     if again:  # and is no more of what a digest listed
         changes["folded_into"] = None
@@ -197,7 +198,10 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
             waits = case.kind == "session" and case.state in {*OPEN_STATES, ""}
             did = str(record.get("action")), str(record.get("result"))
             state = _SETTLES.get(did, case.state) if waits else case.state
-            rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])), state=state)
+            at = datetime.fromisoformat(str(record["at"]))
+            rows.cases.change(key, acted_at=at, state=state)
+            if did == ("take", "taken"):  # a finding from before that was heard since the act
+                rows.cases.change(key, taken_by=str(record["actor"]), taken_at=at)
         if asks and case is not None:  # whoever is asked has to see it in time
             changes: CaseChanges = given_up(case) if _is_far_up(rows, case, now) else {}
             changes["folded_into"] = None

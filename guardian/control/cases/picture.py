@@ -32,7 +32,8 @@ def shows(view: CaseView, seen: str, *, revoking: bool = False) -> bool:
 def _picture(view: CaseView, unjudged: Sequence[str]) -> str:
     """Names what a person decides on: the state, the finding shown, the verdict, what waits, the revocation, and
     those of what the session acts under; and of the drifts that nobody has judged those that go with the one shown
-    when it is dismissed, one that was delivered late, say.
+    when it is dismissed, one that was delivered late, say. So does who works on it:
+    nobody is to do so unawares of somebody who does.
 
     How often the same was seen, and who is quiet for how long, change nothing about a decision.
     """
@@ -48,6 +49,7 @@ def _picture(view: CaseView, unjudged: Sequence[str]) -> str:
         *(approval.id for approval in view.approvals),
         *(f"also {entry.revision}" for entry in view.also_revoked),
         *(f"with {name}" for name in unjudged if name != view.shown.finding.id),
+        *(f"taken by {name}" for name in (view.taken_by,) if name is not None),
     )
     return _hashed(parts)[:_PICTURE]
 

@@ -14,6 +14,7 @@ from guardian.control.people.approvals import overtaken
 from guardian.control.problems import Refusal
 from guardian.domain.finding import Effect, Kind, Severity
 from guardian.domain.identity import SessionKey
+from guardian.store.control.cases import StoredCase
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.sessions import StoredSession
 from guardian.wire.approvals import ApprovalView
@@ -46,7 +47,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView
     silent = kept if ends is not None and ends > deps.clock() else None
     asked = any(view.action == "revoke" for view in waiting)
     state = state_of(session.view, shown, revoked=live is not None, asked=asked)
-    unjudged = rows.findings.unjudged(key)
+    unjudged, holder = rows.findings.unjudged(key), taken_by(kept, session)
     view = CaseView(
         tenant_id=tenant_id,
         session_id=session_id,
@@ -63,8 +64,19 @@ def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView
         trend=_trend(found),
         snoozed_until=None if silent is None else silent.snoozed_until,
         snoozed_by=None if silent is None else silent.snoozed_by,
+        taken_by=holder,
     )
     return view.model_copy(update={"digest": digest_of(rows, view, session, unjudged)})
+
+
+def taken_by(kept: StoredCase | None, session: StoredSession) -> str | None:
+    """Who works on the session's case. Where people made its evidence start afresh since, and it was accused after
+    that, it is another case."""
+    if kept is None or kept.taken_at is None:
+        return None
+    spoken = session.restarted_at
+    anew = spoken is not None and kept.taken_at < spoken < session.view.last_seen
+    return None if anew else kept.taken_by
 
 
 def as_it_went(found: Sequence[FindingView], session: StoredSession | None) -> list[FindingView]:

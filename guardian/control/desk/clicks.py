@@ -80,7 +80,7 @@ class Desk:
         if not self._room.acquire(blocking=False):
             return False
         try:
-            acts = click.kind != "button" or click.verb == "revoke"
+            acts = click.kind != "button" or click.verb in ("revoke", "take")
             with self._lock:
                 handled = (self._acting if acts else self._opening).submit(self._handle, click)
                 self._taken[handled] = click
@@ -180,6 +180,9 @@ class Desk:
         if verb == "evidence":
             history = control.case_history(case.tenant_id, case.session_id)
             return self._opened(click, modals.page(alert_of(click.case, view), history.items))
+        if verb == "take":
+            control.take(case.tenant_id, case.session_id, seen=click.seen)
+            return "done", "The case is yours. Nobody is called for help unless it becomes worse."
         if not shows(view, click.seen, revoking=self._revokes(click, case)):
             return self._stale(click)
         if verb == "revoke":
@@ -248,6 +251,9 @@ class Desk:
                 hours = int(click.fields.get("hours", "0"))
                 control.snooze(tenant, session, hours=hours, reason=reason, seen=seen)
                 return f"Quiet for {hours} hours. Guardian goes on judging and revoking."
+            case "note":  # not bound to what was seen: it changes nothing, and Slack would lose the words
+                control.note(tenant, session, reason=reason)
+                return "Noted."
             case "except":
                 shown = control.case(tenant, session).shown.finding
                 days, tool = int(click.fields.get("days", "0")), click.fields.get("tool", "").strip()
@@ -259,7 +265,7 @@ class Desk:
                 )
             case "revoke":
                 return _acted(control.revoke(tenant, session, reason=reason, seen=seen))
-            case "evidence":
+            case "take" | "evidence":
                 return ""
             case _:
                 assert_never(verb)

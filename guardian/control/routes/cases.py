@@ -13,12 +13,13 @@ from guardian.control.cases.view import case_view
 from guardian.control.people.granted import Act, bound, permitted
 from guardian.control.problems import READS, Refusal, absent, documented, header
 from guardian.domain.identity import SessionKey
-from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
+from guardian.wire.cases import CaseHistory, CaseView, NoteRequest, SnoozeRequest, TakeRequest
 
 router = APIRouter(tags=["cases"])
 
 _NEWEST = 1000
 _TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": header("ETag", "For If-Match.", always=True)}}
+_ACTS = documented(400, 401, 403, 404, 412, 413, 422, 503)
 
 
 @router.get("/v1/cases/{tenant_id}/{session_id:path}", responses=READS | _TAGGED)
@@ -36,9 +37,7 @@ def show_case(
     return view
 
 
-@router.post(
-    "/v1/cases/{tenant_id}/{session_id:path}/snooze", responses=documented(400, 401, 403, 404, 412, 413, 422, 503)
-)
+@router.post("/v1/cases/{tenant_id}/{session_id:path}/snooze", responses=_ACTS)
 def snooze_case(
     deps: Deps, caller: Writer, tenant_id: TenantId, session_id: SessionId, wanted: SnoozeRequest, seen: Seen
 ) -> CaseView:
@@ -59,6 +58,52 @@ def snooze_case(
         return with_similar(act.rows, view).model_copy(update={"snoozed_until": until, "snoozed_by": caller.id})
 
     return permitted(deps, caller, "snooze", tenant_id, session_id, wanted.reason, bound(seen, do))
+
+
+@router.post("/v1/cases/{tenant_id}/{session_id:path}/take", responses=_ACTS)
+def take_case(
+    deps: Deps, caller: Writer, tenant_id: TenantId, session_id: SessionId, wanted: TakeRequest, seen: Seen
+) -> CaseView:
+    """Say that one works on it. Nobody is called for help then, unless it becomes worse; who takes it later takes
+    it over."""
+
+    def do(act: Act) -> CaseView | Refusal:
+        view = case_view(deps, act.rows, act.key)
+        if view is None:
+            act.audit(result="refused")
+            return absent("case")
+        if view.taken_by == caller.id:  # a second click's case was changed by the first one
+            act.audit(result="unchanged")
+            return with_similar(act.rows, view)
+        if (stale := act.stale(seen)) is not None:
+            return stale
+        name = case_key(act.key)
+        act.rows.cases.open(name, kind="session", tenant_id=tenant_id, session_id=session_id, now=act.now)
+        act.rows.cases.change(name, taken_by=caller.id, taken_at=act.now)
+        over = {} if view.taken_by is None else {"from": view.taken_by}
+        act.audit(result="taken", finding_id=view.shown.finding.id, **over)
+        taken = case_view(deps, act.rows, act.key)
+        assert taken is not None  # noqa: S101 - there was one above
+        return with_similar(act.rows, taken)
+
+    return permitted(deps, caller, "take", tenant_id, session_id, wanted.reason or "", do)
+
+
+@router.post("/v1/cases/{tenant_id}/{session_id:path}/note", responses=_ACTS)
+def note_case(
+    deps: Deps, caller: Writer, tenant_id: TenantId, session_id: SessionId, wanted: NoteRequest, seen: Seen
+) -> CaseView:
+    """Leave words on the case for whoever looks at it next. They are kept in the audit trail."""
+
+    def do(act: Act) -> CaseView | Refusal:
+        view = case_view(deps, act.rows, act.key)
+        if view is None:
+            act.audit(result="refused")
+            return absent("case")
+        act.audit(result="noted", finding_id=view.shown.finding.id)
+        return with_similar(act.rows, view)
+
+    return permitted(deps, caller, "note", tenant_id, session_id, wanted.reason, bound(seen, do))
 
 
 @router.get("/v1/case-history/{tenant_id}/{session_id:path}", responses=READS)

@@ -1,5 +1,6 @@
 """`/v1/sessions`: what control knows of them, and what people do to them."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -20,11 +21,22 @@ from guardian.control.authentication.caller import (
     page,
 )
 from guardian.control.authority import may_read
+from guardian.control.cases.case import case_key
+from guardian.control.cases.view import taken_by
 from guardian.control.people import acts
 from guardian.control.problems import READS, absent, documented
 from guardian.domain.identity import SessionKey
+from guardian.store.control.cases import StoredCase
+from guardian.store.control.sessions import StoredSession
 from guardian.wire.base import SessionOrder, SessionStatus
-from guardian.wire.sessions import ActRequest, ActResult, ProtectionRequest, SessionDetail, SessionPage
+from guardian.wire.sessions import (
+    ActRequest,
+    ActResult,
+    ProtectionRequest,
+    SessionDetail,
+    SessionPage,
+    SessionView,
+)
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
@@ -64,12 +76,12 @@ def list_sessions(
             found = rows.sessions.pressing(scope, limit=limit + 1, after=before or 0, status=status, named=named)
         else:
             found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status, named=named)
-    shown, onward = page(found, limit)
+        shown, onward = page(found, limit)
+        taken = rows.cases.taken(case_key(SessionKey(v.tenant_id, v.session_id)) for v in (s.view for s in shown))
     if order == "pressing" and onward is not None:
         onward = str((before or 0) + limit)
     told = status == "flagged"
-    items = (each.view.model_copy(update={"severity": each.worst}) if told else each.view for each in shown)
-    return SessionPage(items=tuple(items), next=onward)
+    return SessionPage(items=tuple(_listed(each, taken, told=told) for each in shown), next=onward)
 
 
 @router.get("/{tenant_id}/{session_id:path}", responses=READS)
@@ -130,6 +142,12 @@ def protect_session(
     """Say whether guardian may revoke this session by itself."""
     key = SessionKey(tenant_id, session_id)
     return acts.protect(deps, caller, key, ask.reason, protected=ask.protected, seen=seen)
+
+
+def _listed(each: StoredSession, taken: Mapping[str, StoredCase], *, told: bool) -> SessionView:
+    """With who works on its case, and where that is `told` with how severe its worst finding is."""
+    holder = taken_by(taken.get(case_key(SessionKey(each.view.tenant_id, each.view.session_id))), each)
+    return each.view.model_copy(update={"taken_by": holder, **({"severity": each.worst} if told else {})})
 
 
 def _answer(response: Response, result: ActResult) -> ActResult:

@@ -54,6 +54,8 @@ class StoredCase(NamedTuple):
     escalated_at: datetime | None
     snoozed_until: datetime | None
     snoozed_by: str | None
+    taken_by: str | None
+    taken_at: datetime | None
 
 
 class CaseChanges(TypedDict, total=False):
@@ -84,6 +86,8 @@ class CaseChanges(TypedDict, total=False):
     escalated_at: datetime | None
     snoozed_until: datetime | None
     snoozed_by: str | None
+    taken_by: str | None
+    taken_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,11 @@ class CaseRows:
         mine = case.c.tenant_id == key.tenant_id, case.c.session_id == key.session_id
         row = self.connection.execute(select(case).where(*mine, case.c.kind == "session").limit(1)).one_or_none()
         return None if row is None else _stored(row)
+
+    def taken(self, keys: Iterable[str]) -> dict[str, StoredCase]:
+        """Those of the cases that somebody has taken, by key."""
+        wanted = select(case).where(case.c.key.in_([*keys]), case.c.taken_at.is_not(None))
+        return {row.key: _stored(row) for row in self.connection.execute(wanted)}
 
     def open(
         self,
@@ -185,7 +194,7 @@ class CaseRows:
     def put_right(self, now: datetime) -> None:
         """The clock may have been ahead: what it noted as later than now counts as now, and what is put off is
         looked at now, for nobody knows by how much it was meant to be."""
-        for time in (case.c.opened_at, case.c.written_at, case.c.replied_at, case.c.escalated_at):
+        for time in (case.c.opened_at, case.c.written_at, case.c.replied_at, case.c.escalated_at, case.c.taken_at):
             self.connection.execute(update(case).where(time > now).values({time: now}))
         put_off = case.c.status == "due", case.c.next_at > now
         self.connection.execute(update(case).where(*put_off).values(next_at=now))

@@ -71,6 +71,8 @@ case = Table(
     Column("escalated_at", UtcDateTime),
     Column("snoozed_until", UtcDateTime),
     Column("snoozed_by", Text),
+    Column("taken_by", Text),
+    Column("taken_at", UtcDateTime),
     Index(None, "status", "next_at"),
     Index(None, "tenant_id", "session_id"),
     Index(None, "tenant_id", "opened_at"),

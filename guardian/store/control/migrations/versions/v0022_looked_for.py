@@ -10,7 +10,7 @@ from alembic import op
 from guardian.store.columns import InKey, UtcDateTime, in_key
 
 revision = "0022"
-down_revision = "0020"
+down_revision = "0021"
 
 _NAMES = ("agent_id", "task_id", "delegator_id")
 _AT_ONCE = 1000
