@@ -1,17 +1,23 @@
 """findings, dismiss, confirm: what guardian found, and what people make of it."""
 
 import shlex
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from guardian.cli.asking import ControlOption, Limit, OneOfMany, OnlyTenant, Why, client, named, newest, one_line
 from guardian.cli.common import JsonOption, escape, print_json
 from guardian.domain.finding import Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.text import counted, moment, visible
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.findings import FindingView, Verdict
+
+_ABOUT_ONE = frozenset({403, 404, 409, 412, 422})
+"""What control answers of one finding; anything else would be its answer for the next one, too."""
 
 Finding = Annotated[str, typer.Argument(help="The finding's id, fnd_...", callback=named)]
 
@@ -59,7 +65,7 @@ def findings(
             _show_finding(view)
         return
     with client(config) as control:
-        wanted = {"tenant_id": tenant, "session_id": session, "kind": kind}
+        wanted: dict[str, Any] = {"tenant_id": tenant, "session_id": session, "kind": kind}
         wanted |= {"agent_id": agent, "breach": breach, "signal": signal}
         page = newest(limit, lambda n, after: control.findings(**wanted, judged=judged, limit=n, cursor=after))
     if as_json:
@@ -69,7 +75,9 @@ def findings(
 
 
 def dismiss(
-    finding: Finding,
+    findings: Annotated[
+        list[str], typer.Argument(help="Their ids, fnd_...; - reads more from standard input, one a line.")
+    ],
     reason: Why,
     tenant: OneOfMany = None,
     benign: Annotated[
@@ -78,13 +86,13 @@ def dismiss(
     config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Call one finding a false positive; its session's evidence starts afresh, and other findings stand.
+    """Call findings false positives; their sessions' evidence starts afresh, and other findings stand.
 
-    `guardian findings ID` shows what it is about.
+    `guardian findings ID` shows what one is about. Of several each is answered for itself.
 
     Example: guardian dismiss fnd_5f0c --reason "a planned migration"
     """
-    _judge(finding, tenant, "benign" if benign else "false_positive", reason, config, as_json=as_json)
+    _judge(_ids(findings), tenant, "benign" if benign else "false_positive", reason, config, as_json=as_json)
 
 
 def confirm(
@@ -100,7 +108,7 @@ def confirm(
 
     Example: guardian confirm fnd_5f0c --reason "nobody asked for it"
     """
-    _judge(finding, tenant, "confirmed", reason, config, as_json=as_json)
+    _judge([finding], tenant, "confirmed", reason, config, as_json=as_json)
 
 
 def _show_finding(view: FindingView) -> None:
@@ -118,8 +126,23 @@ def _show_finding(view: FindingView) -> None:
         typer.echo(one_line(f"{said.actor} said on {moment(said.at)}: {word}, {said.reason}"))
 
 
+def _ids(told: Sequence[str]) -> list[str]:
+    """Each once. Raises ConfigurationError where none is named, or an empty one."""
+    ids = list[str]()
+    for each in told:
+        if each == "-":
+            ids += filter(None, map(str.strip, sys.stdin))
+        elif not each.strip():
+            raise ConfigurationError("an id is empty and names nothing; give a finding's id, fnd_...")
+        else:
+            ids.append(each)
+    if not ids:
+        raise ConfigurationError("standard input names no finding; it takes one id a line")
+    return list(dict.fromkeys(ids))
+
+
 def _judge(
-    finding: str,
+    findings: Sequence[str],
     tenant: str | None,
     verdict: Verdict,
     reason: str,
@@ -127,17 +150,31 @@ def _judge(
     *,
     as_json: bool,
 ) -> None:
+    """One after the other. Of several, those that are refused are named, and the command ends with 1."""
+    left, refused = dict[SessionKey, int](), 0
     with client(config) as control:
-        view = control.judge(finding, verdict, reason=reason, tenant_id=tenant)
-    if as_json:
-        print_json(view)
-    else:
-        typer.echo(one_line(f"{finding}: {view.verdict.verdict if view.verdict else verdict}"))
-        if view.unjudged and verdict != "confirmed":
-            tenant_id, session_id = view.finding.tenant_id, view.finding.session_id
-            left = counted(view.unjudged, "other drift finding")
+        for finding in findings:
+            try:
+                view = control.judge(finding, verdict, reason=reason, tenant_id=tenant)
+            except ControlError as refusal:
+                if len(findings) == 1 or refusal.status not in _ABOUT_ONE:
+                    raise
+                refused += 1
+                typer.echo(one_line(f"{finding}: {refusal}"), err=True)
+                continue
+            if as_json:
+                print_json(view)
+            else:
+                typer.echo(one_line(f"{finding}: {view.verdict.verdict if view.verdict else verdict}"))
+                left[view.finding.key] = view.unjudged
+    for (tenant_id, session_id), others in left.items():
+        if others and verdict != "confirmed":
             listed = _list_of(tenant_id, session_id)
-            typer.echo(one_line(f"nobody has judged {left} of {session_id}; `{listed}` lists them"), err=True)
+            told = f"nobody has judged {counted(others, 'other drift finding')} of {session_id}"
+            typer.echo(one_line(f"{told}; `{listed}` lists them"), err=True)
+    if refused:
+        typer.echo(f"{len(findings) - refused} dismissed, {refused} refused", err=True)
+        raise typer.Exit(1)
 
 
 def _list_of(tenant_id: str, session_id: str) -> str:

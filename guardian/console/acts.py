@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from guardian.console import finding, lists, session
 from guardian.console.asked import Asked, at_its_page, safe_path
-from guardian.console.forms import VERBS, Verb
+from guardian.console.forms import VERBS, Verb, picked
 from guardian.console.notices import STALE, Notice, with_word
 from guardian.console.pages import Pages, followed
+from guardian.domain.text import plain
 from guardian.errors import ControlError
 from guardian.telemetry import logger
 from guardian.wire.cases import NO_CASE
@@ -22,6 +23,9 @@ _PATTERN = (
     "give a tool's name of 3 to 200 letters, digits and _ . : / -, or at least three of its first characters and a"
     " star, such as `crm.*`"
 )
+_STALE = "its case has changed since the list was shown"
+_TOLD = 10
+"""Of so many refusals it is said what they are about."""
 _OURS = re.compile(rf"[0-9a-f]{{24,48}}|{NO_CASE}")
 
 
@@ -32,6 +36,8 @@ def take(pages: Pages, asked: Asked) -> Response:
     if verb not in VERBS:
         return _again(pages, asked, 422, Notice("refused", "Nothing was done: choose one of the buttons."))
     try:
+        if asked.form.get("page") == "findings":
+            return _judge_all(pages, asked, verb)
         word = _done(pages.api(asked), verb, asked)
     except ControlError as refusal:
         if refusal.status == 401:
@@ -93,6 +99,41 @@ def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
             assert_never(verb)
 
 
+def _judge_all(pages: Pages, asked: Asked, verb: Verb) -> Response:
+    """The same verdict on each finding that was chosen, one after the other: of those that are refused, why.
+
+    Each is bound to its session's case as the list showed it, or as this very form has left it.
+    """
+    chosen, reason = picked(asked.form), asked.form.get("reason", "").strip()
+    if verb not in ("false_positive", "benign") or not all(_OURS.fullmatch(each.seen) for each in chosen):
+        raise ValueError("this form was altered; reload the page")
+    if not chosen:
+        raise ValueError("choose at least one finding")
+    if not reason:
+        raise ValueError("give a reason; it is audited and shown to others")
+    api, left, refusals = pages.api(asked), dict[str, str](), list[tuple[str, ControlError]]()
+    for each in chosen:
+        seen = left.get(each.seen, each.seen)
+        try:
+            done = api.judge(each.finding, verb, reason=reason, tenant_id=each.tenant or None, seen=seen)
+        except ControlError as refusal:
+            if refusal.status in (None, 401, 429) or refusal.status >= 500:
+                raise
+            refusals.append((each.finding, refusal))
+        else:
+            if each.seen != NO_CASE and done.digest:
+                left[each.seen] = done.digest
+    _log.info("console_act", verb=verb, who=asked.signed_in.principal.id, outcome=f"{len(chosen)} chosen")
+    if not refusals:
+        back = safe_path(pages.parts, asked.form.get("back", ""))
+        return pages.away(with_word(asked.signed_in, back, "all_dismissed"))
+    why = [f"{plain(name, 60)}: {_STALE if no.status == 412 else no}" for name, no in refusals[:_TOLD]]
+    more = [f"and {len(refusals) - _TOLD} more"] if len(refusals) > _TOLD else []
+    told = f"Dismissed: {len(chosen) - len(refusals)}. Not dismissed: {'; '.join(why + more)}."
+    status = 200 if len(refusals) < len(chosen) else refusals[0][1].status or 503
+    return _again(pages, asked, status, Notice("refused", told))
+
+
 def _of(made: ActResult, word: str) -> str:
     if made.approval is not None:
         return "waits"
@@ -106,6 +147,8 @@ def _again(pages: Pages, asked: Asked, status: int, notice: Notice) -> Response:
         case "finding":
             name, tenant = form.get("finding", ""), form.get("tenant", "")
             return finding.page(pages, asked, name, tenant, notice=notice, status=status)
+        case "findings":
+            return lists.findings(pages, asked, notice=notice, status=status)
         case "approvals":
             return lists.approvals(pages, asked, notice=notice, status=status)
         case _:

@@ -12,7 +12,7 @@ from guardian.console.ports import ConsoleParts
 from guardian.wire.visits import Visit
 
 MOST_BYTES = 64 * 1024
-_MOST_FIELDS = 40
+_MOST_FIELDS = 80
 _LONGEST_PATH = 2000
 
 

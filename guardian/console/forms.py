@@ -3,7 +3,8 @@
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
+from urllib.parse import quote, unquote
 
 from guardian.alerting.buttons import kept_from_approval, of_no_session
 from guardian.domain.envelope import purpose_family
@@ -11,7 +12,7 @@ from guardian.domain.finding import OPERATORS, Kind
 from guardian.domain.text import counted, plain
 from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.cases import NO_CASE, CaseView
-from guardian.wire.findings import FindingView
+from guardian.wire.findings import FindingView, ListedFinding
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.principal import Role
 from guardian.wire.sessions import SessionView
@@ -187,6 +188,37 @@ def with_outlook(forms: Sequence[Form], ask: Callable[[str], PolicyExplanation |
         return replace(button, outlook="two" if would.needs_approval else "no")
 
     return tuple(replace(form, buttons=tuple(map(looked, form.buttons))) for form in forms)
+
+
+def may_judge(visit: Visit) -> bool:
+    """Whether the visitor is one of those who judge at all; policy decides on each finding."""
+    return visit.principal.role not in _READERS
+
+
+class Pick(NamedTuple):
+    """A finding that was chosen in a list, and the digest of its session's case as the list showed it."""
+
+    seen: str
+    tenant: str
+    finding: str
+
+
+def pick_of(view: ListedFinding) -> str:
+    """What the check-box of a finding holds."""
+    named = view.finding.tenant_id, view.finding.id
+    return "/".join((view.digest or NO_CASE, *(quote(name, safe="") for name in named)))
+
+
+def picked(form: Mapping[str, str]) -> list[Pick]:
+    """What was chosen. Raises ValueError for what no list of ours holds."""
+    found = []
+    for name, value in form.items():
+        if name.startswith("pick-"):
+            parts = value.split("/")
+            if len(parts) != len(Pick._fields):
+                raise ValueError("this form was altered; reload the page")
+            found.append(Pick(*map(unquote, parts)))
+    return found
 
 
 def finding_form(view: FindingView, case: CaseView | None, visit: Visit) -> tuple[Form, ...]:

@@ -7,7 +7,7 @@ from typing import TypeVar, get_args
 from starlette.responses import Response
 
 from guardian.console.asked import Asked, Unreadable
-from guardian.console.forms import approval_form, left_over
+from guardian.console.forms import approval_form, left_over, may_judge, pick_of
 from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages
 from guardian.domain.finding import Effect, Kind
@@ -15,6 +15,7 @@ from guardian.domain.revocation import SubjectType
 from guardian.wire.approvals import ApprovalState
 from guardian.wire.base import SessionStatus
 from guardian.wire.evidence import EvidenceClient
+from guardian.wire.findings import FindingView
 
 _AT_ONCE = 50
 _Name = TypeVar("_Name", bound=str)
@@ -58,8 +59,10 @@ def revoked(pages: Pages, asked: Asked) -> Response:
     )
 
 
-def findings(pages: Pages, asked: Asked) -> Response:
+def findings(pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200) -> Response:
+    """Those that are not dismissed can be, several at once; each is bound to its session's case as shown."""
     api, query = pages.api(asked), asked.query
+    judges = may_judge(asked.signed_in)
     tenant, session, agent, breach, signal = _typed(asked, "tenant", "session", "agent", "breach", "signal")
     judged = _one_of(query, "judged", ("yes", "no"))
     chosen = {
@@ -81,18 +84,29 @@ def findings(pages: Pages, asked: Asked) -> Response:
         breach=breach,
         signal=signal,
         judged=None if judged is None else judged == "yes",
+        digests=judges,
         limit=_AT_ONCE,
         cursor=query.get("cursor") or None,
     )
     return pages.page(
         asked,
         "findings",
+        status=status,
+        notice=notice or notice_in(asked),
         found=found,
         chosen=chosen,
+        cursor=query.get("cursor") or None,
+        picks=[pick_of(each) if judges and _can_be_dismissed(each) else "" for each in found.items],
+        all=query.get("all") == "1",
+        typed=asked.form.get("reason", ""),
         tenants=_tenants(api),
         kinds=[kind.value for kind in Kind],
         effects=[effect.value for effect in Effect],
     )
+
+
+def _can_be_dismissed(view: FindingView) -> bool:
+    return view.finding.kind is not Kind.CONTROL and not view.dismissed
 
 
 def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200) -> Response:

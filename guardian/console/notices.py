@@ -25,6 +25,7 @@ _TOLD = {
     "unchanged": Notice("done", "There was nothing to do: it was so already."),
     "waits": Notice("waits", "Nothing is done yet: policy requires a second person, who is being asked now."),
     "false_positive": Notice("done", "Noted as a false positive."),
+    "all_dismissed": Notice("done", "All that was chosen is dismissed."),
     "benign": Notice("done", "Noted as unusual, but all right."),
     "confirmed": Notice("done", "Noted as confirmed."),
     "approved": Notice("done", "Approved, and done."),

@@ -163,7 +163,7 @@ def _reach(world: World) -> Reach:
     return Reach(judged, letters, world.monitor.store.outbox.depth())
 
 
-def _tell(world: World, screen: Screen) -> list[FindingView]:
+def _tell(world: World, screen: Screen) -> Sequence[FindingView]:
     views = list(listed(lambda cursor: world.admin.findings(limit=200, cursor=cursor)))
     for view in reversed(views):
         screen.finding(view)

@@ -56,13 +56,14 @@ class ControlClient(ControlCalls):
         breach: str | None = None,
         signal: str | None = None,
         judged: bool | None = None,
+        digests: bool = False,
         limit: int = 50,
         cursor: str | None = None,
     ) -> FindingPage:
-        """`judged`: only those with, or without, a person's verdict."""
+        """`judged`: only those with, or without, a person's verdict. `digests`: with those of the cases."""
         query = {"tenant_id": tenant_id, "session_id": session_id, "kind": kind, "effect": effect}
         more = {"agent_id": agent_id, "breach": breach, "signal": signal, "judged": judged}
-        page = {"limit": limit, "cursor": cursor}
+        page = {"digests": digests or None, "limit": limit, "cursor": cursor}
         return self._ask(FindingPage, "GET", "/v1/findings", query=query | more | page)
 
     def finding(self, finding_id: str, *, tenant_id: str | None = None) -> FindingView:

@@ -67,15 +67,24 @@ class FindingView(Body):
         return self.verdict is not None and self.verdict.verdict != "confirmed"
 
 
+class ListedFinding(FindingView):
+    """As a list shows it; `digest` names the case of its session as it stands now, where that is asked for."""
+
+    digest: str | None = None
+
+
 class Judged(FindingView):
     """`also` are the findings of the session that were dismissed with this one; `unjudged` is of how many other
-    drifts that people were told of it nobody has said what they were."""
+    drifts that people were told of it nobody has said what they were. `digest` names the case as it stands after
+    that; empty where it cannot be read."""
+
+    digest: str = ""
 
     also: tuple[Identifier, ...] = ()
     unjudged: int = 0
 
 
-class FindingPage(Page[FindingView]):
+class FindingPage(Page[ListedFinding]):
     """Newest first."""
 
 

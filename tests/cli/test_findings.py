@@ -104,3 +104,33 @@ def test_one_finding_is_shown_with_the_act_the_argument_that_mattered_and_why(gu
     assert (elsewhere.returncode, "no such finding" in elsewhere.stderr) == (1, True)
     both = guardian("findings", one, "--session", "s", *config)
     assert (both.returncode, "go with the list" in both.stderr) == (2, True)
+
+
+def test_several_findings_are_dismissed_one_by_one_and_what_is_refused_is_named(guardian, home: Path) -> None:
+    config = ("-c", str(home / "guardian.yaml"))
+    told = [finding_id(Kind.DRIFT, "acme inc", session, 1) for session in HOSTILE[:3]]
+    given = f"{told[1]}\n\nfnd_none\nfnd_\x1b[2J\n{told[0]}\n{told[2]}\n"
+    done = guardian("dismiss", told[0], "-", "--reason", "the new release", *config, stdin=given)
+    assert (done.returncode, done.stdout.splitlines()) == (
+        1, [f"{each}: false_positive" for each in (told[0], told[1], told[2])],
+    )  # fmt: skip
+    assert "no such finding" in done.stderr
+    assert "3 dismissed, 2 refused" in done.stderr
+    assert "\x1b" not in done.stderr
+    listed = guardian("findings", "--json", *config).stdout
+    views = {view["finding"]["id"]: view["verdict"] for view in json.loads(listed)["items"]}
+    assert [views[each]["reason"] for each in told] == ["the new release"] * 3
+    again = guardian("dismiss", *told, "--reason", "the new release", "--json", *config)
+    assert [json.loads(line)["finding"]["id"] for line in again.stdout.splitlines()] == told
+    assert again.returncode == 0
+
+
+@pytest.mark.parametrize(("args", "why"), [(["-"], "names no finding"), (["fnd_1", " "], "names nothing")])
+def test_who_names_no_finding_is_told_so(guardian, home: Path, args: list[str], why: str) -> None:
+    done = guardian("dismiss", *args, "--reason", "x", "-c", str(home / "guardian.yaml"))
+    assert (done.returncode, why in done.stderr) == (2, True), done.stderr
+
+
+def test_what_control_would_answer_of_every_finding_is_said_once(guardian, home: Path) -> None:
+    done = guardian("dismiss", "a", "b", "--reason", "x" * 2000, "-c", str(home / "guardian.yaml"))
+    assert (done.returncode, done.stderr.count("--reason")) == (2, 1), done.stderr

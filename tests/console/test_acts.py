@@ -176,6 +176,73 @@ def test_a_note_is_shown_as_text_and_kept_in_the_form_when_it_was_refused(site, 
     assert "<script>" not in html
 
 
+def chosen(html: str, verb: str, browser, *titles: str, **fields: str):
+    """The form of the list, with the boxes of these findings, or all of them."""
+    boxes = re.findall(r'name="(pick-\d+)" value="([^"]*)" aria-label="Choose ([^"]*)"', html)
+    picks = {name: unescape(value) for name, value, title in boxes if not titles or title in titles}
+    return browser.post("/console/act", browser.form(html, verb) | picks | fields)
+
+
+def test_many_findings_are_dismissed_at_once_each_with_a_record_of_its_own(site, scribe):
+    for n in range(3):
+        site.submit(scribe.finding(f"sess_{n + 5}"))
+    site.submit(scribe.finding("sess_5", n=1))
+    ann = site.signed_in("ann", "analyst")
+    html = ann.page("/console/findings?all=1&judged=no&kind=drift")
+    assert html.count('type="checkbox"') == html.count(" checked>") == 6, "one is of another session"
+    got = chosen(html, "benign", ann, reason="the new release")
+    assert got.headers["location"].endswith("did=all_dismissed"), got.text
+    assert "all=1" not in got.headers["location"], "what is listed then was chosen by nobody"
+    assert "No finding here" in ann.page(got.headers["location"])
+    told = site.audit(action="dismiss", result="benign")
+    assert (len(told), {each["reason"] for each in told}) == (6, {"the new release"})
+
+
+def test_of_many_what_has_changed_since_is_not_dismissed_and_named(site, scribe):
+    site.submit(scribe.finding("sess_5"))
+    ann = site.signed_in("ann", "analyst")
+    html = ann.page("/console/findings")
+    site.submit(scribe.finding("sess_5", n=1))
+    got = chosen(html, "false_positive", ann, reason="the <new> release")
+    assert (got.status_code, "Dismissed: 2. Not dismissed: fnd_" in got.text) == (200, True), got.text
+    assert "its case has changed since the list was shown" in got.text
+    assert "the &lt;new&gt; release</textarea>" in got.text
+    assert " checked>" not in got.text
+    assert "sess_5" not in {each["session_id"] for each in site.audit(action="dismiss", result="false_positive")}
+
+
+def test_a_list_that_somebody_elses_word_made_old_dismisses_nothing_of_that_session(site, scribe):
+    site.submit(scribe.finding("sess_1", n=1))
+    ann, lee = site.signed_in("ann", "analyst"), site.signed_in("lee", "approver")
+    html = ann.page("/console/findings?session=sess_1")
+    lee.press(lee.session(), "confirmed")
+    assert chosen(html, "benign", ann).status_code == 412
+    assert site.audit(action="dismiss", result="benign") == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({}, "choose at least one"),
+        ({"pick-1": "none/acme"}, "altered"),
+        ({"pick-1": "xyz/acme/fnd_1"}, "altered"),
+        ({"pick-1": "none/acme/fnd_1", "verb": "revoke"}, "altered"),
+        ({"pick-1": "none/acme/fnd_1", "reason": " "}, "give a reason"),
+    ],
+)
+def test_a_list_that_no_page_of_ours_made_dismisses_nothing(site, fields, why):
+    ann = site.signed_in("ann", "analyst")
+    form = ann.form(ann.page("/console/findings"), "benign")
+    got = ann.post("/console/act", form | fields)
+    assert (got.status_code, why in got.text) == (422, True), got.text
+    assert ann.post("/console/act", form | {"pick-1": "none/globex/fnd_1"}).status_code in (403, 404)
+    assert ann.post("/console/act", form | {"csrf": "x", "pick-1": "none/acme/fnd_1"}).status_code == 403
+
+
+def test_an_auditor_is_offered_no_boxes(site):
+    assert "checkbox" not in site.signed_in("otto", "auditor").page("/console/findings")
+
+
 def test_an_exception_is_made_for_the_purpose_and_the_tool(site):
     browser = site.signed_in("lee", "approver")
     page = browser.session()
@@ -592,3 +659,14 @@ def test_a_refusal_leaves_one_at_the_actions_that_one_read(site):
     assert got.status_code == 403
     assert "Look three months back" not in got.text
     assert browser.form(got.text, "revoke")["back"] == browser.form(page, "revoke")["back"]
+
+
+def test_findings_of_two_tenants_with_one_id_are_chosen_apart(site, scribe):
+    for tenant in ("acme", "globex"):
+        site.submit(scribe.finding("sess_5", tenant=tenant).model_copy(update={"id": "fnd_same"}))
+    lee = site.signed_in("lee", "approver", "*")
+    boxes = re.findall(r'value="([^"]*/fnd_same)"', lee.page("/console/findings"))
+    assert sorted(value.split("/")[1] for value in boxes) == ["acme", "globex"]
+    got = chosen(lee.page("/console/findings?session=sess_5&tenant=globex"), "benign", lee)
+    assert got.headers["location"].endswith("did=all_dismissed"), got.text
+    assert {each["tenant_id"] for each in site.audit(action="dismiss", result="benign")} == {"globex"}

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pydantic import ValidationError
 
 from guardian.control.authority import must_reach
+from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.found import sole_finding
@@ -163,7 +164,7 @@ def judge(
         again = said is not None and said.verdict == ask_for.verdict
         if again and not also:
             act.audit(finding_id=finding_id, result=ask_for.verdict)
-            return _judged(stored.view, unjudged=len(others))
+            return _judged(act, stored.view, unjudged=len(others))
         with_it = {"with_it": [each.id for each in also]} if also else {}
         act.audit(finding_id=finding_id, result=ask_for.verdict, **with_it)
         verdict = PersonsVerdict(verdict=ask_for.verdict, reason=ask_for.reason, actor=principal.id, at=act.now)
@@ -177,7 +178,7 @@ def judge(
         if dismissed or said is not None:  # a first confirmation leaves it as it stands
             act.rows.sessions.weigh(session)
         view = stored.view if again else stored.view.model_copy(update={"verdict": verdict})
-        return _judged(view, also=tuple(each.id for each in also), unjudged=len(others) - len(also))
+        return _judged(act, view, also=tuple(each.id for each in also), unjudged=len(others) - len(also))
 
     return permitted(deps, principal, action, *session, ask_for.reason, do)
 
@@ -192,8 +193,12 @@ def _readable(rows: ControlRows, tenant_id: str, names: Sequence[str]) -> list[F
     return found
 
 
-def _judged(view: FindingView, *, also: tuple[str, ...] = (), unjudged: int) -> Judged:
-    return Judged(finding=view.finding, outcome=view.outcome, verdict=view.verdict, also=also, unjudged=unjudged)
+def _judged(act: Act, view: FindingView, *, also: tuple[str, ...] = (), unjudged: int) -> Judged:
+    digest = ""
+    with suppress(ValidationError):  # another version wrote one of its findings
+        case = case_view(act.deps, act.rows, act.key)
+        digest = "" if case is None else case.digest
+    return Judged(**dict(view), also=also, unjudged=unjudged, digest=digest)
 
 
 def _one_or_two(

@@ -1,5 +1,6 @@
 """`/v1/findings`: the monitor reports, people read and judge."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,13 +19,24 @@ from guardian.control.authentication.caller import (
     turn,
 )
 from guardian.control.authority import may_read
+from guardian.control.cases.view import case_view
+from guardian.control.deps import ControlDeps
 from guardian.control.found import sole_finding
 from guardian.control.intake import receive
 from guardian.control.people import acts
 from guardian.control.problems import READS, documented, header
 from guardian.domain.finding import Effect, Finding, Kind
-from guardian.domain.identity import Identifier
-from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judged, VerdictRequest
+from guardian.domain.identity import Identifier, SessionKey
+from guardian.store.control.rows import ControlRows
+from guardian.wire.cases import NO_CASE
+from guardian.wire.findings import (
+    FindingOutcome,
+    FindingPage,
+    FindingView,
+    Judged,
+    ListedFinding,
+    VerdictRequest,
+)
 
 router = APIRouter(prefix="/v1/findings", tags=["findings"])
 
@@ -58,6 +70,9 @@ def list_findings(
     breach: NameFilter = None,
     signal: NameFilter = None,
     judged: Annotated[bool | None, Query(description="With a person's verdict, or without.")] = None,
+    digests: Annotated[
+        bool, Query(description="Also the digest of each session's case, for If-Match of a verdict.")
+    ] = False,
     limit: Limit = 50,
 ) -> FindingPage:
     """Findings within reach, the newest first. A page of large ones ends before `limit`, and `next` leads on."""
@@ -74,7 +89,16 @@ def list_findings(
             judged=judged,
             named={name: told for name, told in wanted.items() if told is not None},
         )
-    return FindingPage(items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more else None)
+        views = [each.view for each in shown]
+        seen = _digests(deps, rows, views) if digests else {}
+    items = (ListedFinding(**dict(each), digest=seen.get(each.finding.key)) for each in views)
+    return FindingPage(items=tuple(items), next=str(shown[-1].seq) if more else None)
+
+
+def _digests(deps: ControlDeps, rows: ControlRows, views: Sequence[FindingView]) -> dict[SessionKey, str]:
+    """Each session's case, looked at once."""
+    cases = {key: case_view(deps, rows, key) for key in {view.finding.key for view in views}}
+    return {key: NO_CASE if case is None else case.digest for key, case in cases.items()}
 
 
 @router.get("/{finding_id:path}", responses=documented(401, 403, 404, 409, 422, 503))
