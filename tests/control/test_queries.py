@@ -28,7 +28,8 @@ def _asked(stage):
 def test_no_route_answers_a_query_with_a_parameter_that_it_does_not_know(stage):
     """`?tenant=acme` would be answered for every tenant, and a misspelt cursor with the first page for ever."""
     asked = list(_asked(stage))
-    assert ("GET", "/v1/sessions", ["tenant_id", "status", "order", "limit", "cursor"]) in asked
+    known = {(method, path): names for method, path, names in asked}
+    assert {"tenant_id", "status", "order", "limit", "cursor"} <= set(known["GET", "/v1/sessions"])
     assert ("GET", "/v1/revocations/stream", []) in asked
     for method, path, taken in asked:
         for query in ("nonsense=1", "=", *(f"{name}=1&nonsense=1" for name in taken[:1])):
