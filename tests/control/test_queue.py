@@ -791,7 +791,7 @@ def test_nobody_takes_or_notes_what_is_no_case_or_another_tenants(stage, a_findi
     stage.submit(acted(a_finding))
     nothing = stage.call("POST", f"/v1/cases/acme/sess_9/{act}", "analyst", json={"reason": "x"})
     others = stage.call("POST", f"/v1/cases/acme/sess_1/{act}", "analyst", "globex", json={"reason": "x"})
-    assert (nothing.status_code, others.status_code, case(stage)["taken_by"]) == (404, 403, None)
+    assert (nothing.status_code, others.status_code, case(stage)["taken_by"]) == (404, 404, None)
 
 
 def test_a_snooze_ends_by_itself(stage, a_finding):

@@ -85,6 +85,7 @@ def _session(control: DeskClient, tenant: str, session: str) -> str:
         f"*{stands(view)}* · {typed(session, 120)} in {typed(tenant, 120)} · {count}",
         prose(finding.title, 300),
         *under(view),
+        *([f"Taken by {prose(view.taken_by, 80)}"] if view.taken_by is not None else ()),
         *(f"• {reason.share:.0%} {prose(reason.text or reason.signal, 300)}" for reason in reasons),
         f"Policy: {prose(view.shown.outcome.note or view.shown.outcome.effect.value, 500)}",
     ]
