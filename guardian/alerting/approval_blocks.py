@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from guardian.alerting.blocks import Block, moment, section
+from guardian.alerting.blocks import Block, section
 from guardian.alerting.buttons import button, kept_from_approval, value_of
 from guardian.alerting.neutralise import code, codes, prose
+from guardian.domain.text import moment
 from guardian.wire.approvals import ApprovalView
 
 _ASKED = 3

@@ -9,13 +9,12 @@ of one message together may have 13,200 characters as JSON, or Slack refuses the
 import json
 import math
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
-from guardian.domain.text import as_name, counted, one_in, plain, some
+from guardian.domain.text import as_name, counted, moment, one_in, plain, some
 from guardian.wire.findings import AlertOutcome
 
 Block = dict[str, Any]
@@ -293,10 +292,6 @@ def _bar(share: float) -> str:
 
 def _unit(value: float) -> float:
     return min(1.0, max(0.0, value)) if math.isfinite(value) else 0.0
-
-
-def moment(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def to_evidence(link: str) -> str:

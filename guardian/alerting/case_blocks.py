@@ -14,7 +14,7 @@ from guardian.alerting.buttons import beneath, of_no_session
 from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert
 from guardian.alerting.standing import MEANS, STATES, stands, under
-from guardian.domain.text import one_in
+from guardian.domain.text import moment, one_in
 from guardian.wire.cases import CaseEvent, CaseView, SimilarCase, TrendPoint
 from guardian.wire.findings import Verdict
 
@@ -126,7 +126,7 @@ def _standing(alert: Alert, view: CaseView, share: float) -> list[str]:
     if view.taken_by is not None:
         lines.append(f"Taken by {prose(view.taken_by, 80)}")
     if view.snoozed_until is not None:
-        until = blocks.moment(view.snoozed_until)
+        until = moment(view.snoozed_until)
         lines.append(f"Snoozed by {prose(view.snoozed_by or '', 80)} until {until}")
     if alert.calls:
         lines.append(f"On call: {alert.calls}")
@@ -211,7 +211,7 @@ def _digest(alert: Alert) -> list[Block]:
         for name, count in digest.severities.items()
         if name in blocks.SIGNS and count
     ]
-    since = blocks.moment(digest.since)
+    since = moment(digest.since)
     return [
         {"type": "header", "text": literal(f"Digest · {digest.total:,} cases")},
         section(
@@ -229,7 +229,7 @@ def _line(event: CaseEvent, share: float) -> str:
 
 def _event(event: CaseEvent, share: float) -> str:
     why = f": {prose(event.why, int(300 * share))}" if event.why.strip() else ""
-    return f"{blocks.moment(event.at)} *{prose(event.by, 80)}* {prose(event.what, int(300 * share))}{why}"
+    return f"{moment(event.at)} *{prose(event.by, 80)}* {prose(event.what, int(300 * share))}{why}"
 
 
 def _timeline(events: Sequence[CaseEvent], texts: int, share: float) -> list[Block]:

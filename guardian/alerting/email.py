@@ -25,7 +25,7 @@ from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Given, RetryLater
 from guardian.alerting.rules import rank
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind
-from guardian.domain.text import plain
+from guardian.domain.text import moment, plain
 from guardian.domain.urls import is_here
 from guardian.errors import AlertError, ConfigurationError
 from guardian.telemetry import logger
@@ -245,7 +245,7 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     thread = hashlib.sha256(alert.case.encode()).hexdigest()[:32]
     message["References"] = f"<case-{thread}@{_domain(sender)}>"
     message["Auto-Submitted"] = "auto-generated"
-    text = f"{as_text(blocks.in_full(alert, names=blocks.WHOLE))}\nFound {blocks.moment(alert.finding.time)}\n"
+    text = f"{as_text(blocks.in_full(alert, names=blocks.WHOLE))}\nFound {moment(alert.finding.time)}\n"
     message.set_content(text + ("" if alert.link else _acts(alert)))
     return message
 

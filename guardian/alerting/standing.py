@@ -1,7 +1,7 @@
 """How a case stands, in words: its state, what that means for the session, and what it acts under."""
 
-from guardian.alerting.blocks import moment
 from guardian.alerting.neutralise import code, prose
+from guardian.domain.text import moment
 from guardian.wire.cases import CaseState, CaseView
 
 STATES: dict[CaseState, str] = {

@@ -334,7 +334,7 @@ def test_no_session_is_said_to_act_while_what_it_acts_under_is_revoked(state: st
     alert = under(state, revoked("task", "task_9"), revoked("agent", "agent_7"))
     text = as_text(case_blocks.root(alert))
     assert f"{means}\n" in text
-    assert "• task task_9 revoked until 2026-05-12 18:04:11 UTC by task_9; " in text
+    assert "• task task_9 revoked until 2026-05-12 18:04 UTC by task_9; " in text
     assert "guardian reinstate TENANT ID --subject task lifts that" in text
     for wrong in ("can still act", "may act again", "no longer refuse"):
         assert wrong not in text

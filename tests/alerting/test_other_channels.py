@@ -452,7 +452,7 @@ def test_a_mail_is_of_the_moment_when_it_is_sent_and_says_when_it_was_found(
     email.deliver(make_alert())
     (mail,) = mailbox.mails
     assert mail["Date"].datetime == time.now()
-    assert "Found 2025-11-24 17:04:11 UTC" in mail.get_content()
+    assert "Found 2025-11-24 17:04 UTC" in mail.get_content()
 
 
 def test_a_mail_that_is_sent_again_has_the_same_id(email, mailbox, make_alert) -> None:
