@@ -164,6 +164,45 @@ def test_a_call_that_nobody_answers_is_made_again_if_so_configured(make_office, 
     assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 3
 
 
+def test_a_digest_calls_for_none_that_are_snoozed_and_calls_again_when_that_ends(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(escalate={"after_s": 900}, storm=2)
+    for n in range(5):
+        office.submit(a_finding(f"sess_{n}"))
+    office.settle()
+
+    def calls() -> int:
+        office.after(minutes=20)
+        return len([m for m in slack.messages if m.get("reply_broadcast")])
+
+    with office.client("ann", "analyst") as ann:
+        for n in range(4):
+            ann.judge(a_finding(f"sess_{n}").id, "confirmed", reason="saw it")
+        ann.snooze("acme", "sess_4", hours=1, reason="I look at it")
+        assert [calls(), calls()] == [0, 0]
+        assert [calls(), calls()] == [1, 1]
+        ann.snooze("acme", "sess_4", hours=1, reason="once more")
+        assert [calls(), calls(), calls(), calls(), calls()] == [1, 1, 2, 2, 2]
+
+
+def test_where_nobody_answers_a_digest_calls_again_for_those_alone_that_are_not_snoozed(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(escalate={"after_s": 900, "repeat_s": 3600}, storm=2)
+    for n in range(3):
+        office.submit(a_finding(f"sess_{n}"))
+    office.settle()
+    office.after(minutes=16)
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
+    with office.client("ann", "analyst") as ann:
+        for n in range(3):
+            ann.snooze("acme", f"sess_{n}", hours=4, reason="I look at it")
+    for _ in range(3):
+        office.after(hours=1)
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
+
+
 def test_an_act_in_time_calls_nobody(make_office, slack, a_finding) -> None:
     office = make_office(on_call={"*": "U0ONCALL"}, escalate={"after_s": 900})
     office.submit(a_finding())
@@ -577,6 +616,25 @@ def test_cases_go_where_the_routes_say(make_office, slack, a_finding) -> None:
     office.submit(a_finding("sess_3", tenant="globex"))
     office.settle()
     assert [len(slack.roots(name)) for name in ("C0PURPOSE", "C0ACME", "C0SECURITY")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("known", ["by a finding of no effect", "by its envelope"])
+def test_what_is_asked_about_a_session_without_a_case_goes_where_its_purpose_goes(
+    make_office, slack, a_finding, known
+) -> None:
+    slack.members.add("C0PURPOSE")
+    office = make_office(routes=({"channel": "C0PURPOSE", "purpose": "review_contract"},))
+    if known == "by its envelope":
+        with office.client("broker", "delegation") as broker:
+            told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": "sess_9"}
+            broker.register_envelope(Envelope(**told, purpose="review_contract"))
+    else:
+        office.submit(a_finding("sess_9", wanted=Effect.NONE))
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_9", reason="a typo")
+        assert maya.reinstate("acme", "sess_9", reason="I meant sess_8").approval is not None
+    office.settle()
+    assert [len(slack.roots(name)) for name in ("C0PURPOSE", "C0SECURITY")] == [1, 0]
 
 
 def test_a_case_that_begins_anew_may_call_again(make_office, slack, a_finding) -> None:

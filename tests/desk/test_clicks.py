@@ -552,6 +552,17 @@ def test_a_held_call_is_shown_in_its_sessions_case_and_decided_there(
     assert office.ask()["advice"] == advice
 
 
+def test_a_held_call_goes_where_its_purpose_goes(make_office, slack) -> None:
+    slack.members.add("C0PURPOSE")
+    office = make_office(
+        adviser=Alarmed({"purpose": "review"}), routes=({"channel": "C0PURPOSE", "purpose": "review"},)
+    )
+    office.enforce()
+    assert office.ask()["advice"] == "hold"
+    office.settle()
+    assert len(slack.roots("C0PURPOSE")) == 1
+
+
 @pytest.mark.parametrize(
     ("button", "said", "state"), [("Approve …", "Approved", "Approved"), ("Deny …", "Denied", "Denied")]
 )

@@ -260,6 +260,19 @@ def test_what_neither_channel_takes_is_made_in_the_one_that_comes_back(
     assert [call["channel"] for call in calls] == ["C0SECURITY"]
 
 
+def test_what_neither_channel_takes_is_tried_at_once_when_it_becomes_worse(make_office, slack, a_finding) -> None:
+    office = make_office(escalate={"after_s": 900, "channel": "C0ONCALL"})
+    slack.members = set()
+    office.submit(a_finding())
+    office.settle()
+    office.after(minutes=61)
+    office.after(minutes=10)
+    slack.members = {"C0SECURITY"}
+    office.submit(a_finding(n=1, severity="critical"))
+    office.after(minutes=1)
+    assert len(slack.roots("C0SECURITY")) == 1
+
+
 def elsewhere(office, channel):
     """Control started anew with another channel in its configuration."""
     office.slack.members = {channel}

@@ -86,7 +86,7 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
     asked_for = finding.versions.get("approval") if about_guardian else None
     if asked_for is not None and _case_asks(rows, finding.tenant_id, asked_for):
         return
-    purpose = "" if finding.subject is None else storable(purpose_family(finding.subject.purpose))
+    purpose = storable(purpose_family(_purpose(rows, finding, asked_for)))
     case = rows.cases.open(
         key,
         kind="news" if about_guardian else "session",
@@ -125,6 +125,20 @@ def _changed_by(
         changes |= given_up(case)
         changes["rank"] = severity
     return changes
+
+
+def _purpose(rows: ControlRows, finding: Finding, asked_for: str | None) -> str:
+    """That of the session which the finding, or the approval that it asks for, is about; empty if nobody knows."""
+    if finding.subject is not None or asked_for is None:
+        return "" if finding.subject is None else finding.subject.purpose
+    with suppress(ValidationError):
+        asked = rows.approvals.get(asked_for, {finding.tenant_id})
+        if asked is not None and asked.view.session_id is not None:
+            key = SessionKey(finding.tenant_id, asked.view.session_id)
+            session, registered = rows.sessions.get(key), rows.envelopes.newest(key)
+            told = asked.view.particulars.get("purpose") or (session and session.view.purpose)
+            return told or (registered.envelope.purpose if registered else "")
+    return ""
 
 
 def _case_asks(rows: ControlRows, tenant_id: str, approval_id: str) -> bool:

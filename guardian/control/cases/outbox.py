@@ -247,12 +247,15 @@ class CaseOutbox:
                     rows.cases.change(case.key, next_at=ends)
                 case Done():
                     rows.cases.change(case.key, status="idle")
+                    if case.folded_into is not None:  # it may call for help again: its snooze is over, say
+                        rows.cases.touch(case.folded_into, now)
         return None
 
     def _of_its_cases(self, rows: ControlRows, digest: StoredCase) -> StoredCase:
         """The digest as one of the cases that it lists: it calls for help once one of them would."""
-        since = rows.cases.waits_in(digest.key, self._rules.escalate_floor, OPEN_STATES)
-        return digest if since is None else digest._replace(state="flagged", opened_at=since)
+        now = self._deps.clock()
+        since, ended = rows.cases.waits_in(digest.key, self._rules.escalate_floor, OPEN_STATES, now)
+        return digest if since is None else digest._replace(state="flagged", opened_at=since, snoozed_until=ended)
 
     def _is_for_others(self, case: StoredCase, now: datetime) -> bool:
         """Whether others have to see, by a message of its own, that it became worse: of an edit nobody hears.

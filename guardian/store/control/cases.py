@@ -90,6 +90,10 @@ class CaseChanges(TypedDict, total=False):
     taken_at: datetime | None
 
 
+_IS_FREE = or_(case.c.step.is_(None), case.c.attempts == 0)
+"""Whether no write of it was begun that has not ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class CaseRows:
     """`status`: idle (nothing to write), due (look at it from `next_at` on), sending, parked."""
@@ -141,7 +145,7 @@ class CaseRows:
         """Look at it now; one that is due keeps its turn, which what happens ever anew would never have. One whose
         write has not ended is looked at when it has, for that makes it due."""
         due = and_(case.c.status == "due", case.c.next_at <= now)
-        ready = case.c.key == key, case.c.step.is_(None), ~due
+        ready = case.c.key == key, _IS_FREE, ~due
         self.connection.execute(update(case).where(*ready).values(status="due", next_at=now))
 
     def touch_under(self, tenant_id: str, field: str, name: str, now: datetime, most: int) -> None:
@@ -172,7 +176,7 @@ class CaseRows:
         digests = select(case.c.folded_into).where(*left, case.c.folded_into.is_not(None)).distinct()
         for key in self.connection.execute(digests).scalars().all():
             self.touch(key, now)
-        ready = update(case).where(*left, case.c.step.is_(None))
+        ready = update(case).where(*left, _IS_FREE)
         self.connection.execute(ready.values(status="due", next_at=now))
         quiet = update(case).where(*left, case.c.escalated_at.is_(None))  # the others are no storm of new ones
         self.connection.execute(quiet.values(opened_at=now))
@@ -240,14 +244,18 @@ class CaseRows:
         counted = select(case.c.rank, func.count()).where(case.c.folded_into == key).group_by(case.c.rank)
         return {int(row[0]): int(row[1]) for row in self.connection.execute(counted)}
 
-    def waits_in(self, key: str, least: int, states: Iterable[str]) -> datetime | None:
+    def waits_in(
+        self, key: str, least: int, states: Iterable[str], now: datetime
+    ) -> tuple[datetime | None, datetime | None]:
         """Since when the oldest waits of the cases that a digest lists, at least this severe and in one of these
-        states, that nobody acted on; None where there is none."""
+        states, that nobody acted on and nobody wants quiet about; None where there is none. And when the last
+        snooze of one of them ended, if any was."""
         listed = case.c.folded_into == key, case.c.rank >= least
-        waits = case.c.state.in_([*states]), case.c.acted_at.is_(None)
-        oldest = select(func.min(case.c.opened_at)).where(*listed, *waits)
-        since: datetime | None = self.connection.execute(oldest).scalar_one()
-        return since
+        quiet = case.c.snoozed_until > now
+        waits = case.c.state.in_([*states]), case.c.acted_at.is_(None), case.c.snoozed_until.is_(None) | ~quiet
+        oldest = select(func.min(case.c.opened_at), func.max(case.c.snoozed_until)).where(*listed, *waits)
+        since, ended = self.connection.execute(oldest).one()
+        return since, ended
 
     def asked_in(self, key: str, now: datetime) -> bool:
         """Whether one of the cases that a digest lists waits for a second person's word."""
