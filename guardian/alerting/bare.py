@@ -84,4 +84,5 @@ def bare(alert: Alert) -> Alert:
         case=alert.case,
         attempt=alert.attempt,
         nameless=not named,
+        became=None if alert.became is None else alert.became.model_copy(update={"why": ""}),
     )

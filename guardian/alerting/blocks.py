@@ -79,7 +79,7 @@ def in_full(alert: Alert, share: float = 1.0, names: int = _NAME) -> list[Block]
     parts = [
         header(finding),
         section("\n".join([verdict(finding, alert.outcome), *whole_title(finding)])),
-        _nobody(finding, names) if alert.nameless else who(finding, share, names),
+        whose(alert, share, names),
         purpose(finding, share),
         act(finding, 1200, share),
         reasons(finding.reasons, share),
@@ -176,6 +176,11 @@ def who(finding: Finding, share: float, room: int = _NAME) -> Block:
         for name, value in pairs
     ]
     return {"type": "section", "fields": fields}
+
+
+def whose(alert: Alert, share: float, room: int) -> Block:
+    """Whose session it is, as far as that may be said."""
+    return _nobody(alert.finding, room) if alert.nameless else who(alert.finding, share, room)
 
 
 def _nobody(finding: Finding, room: int) -> Block:

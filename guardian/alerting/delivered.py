@@ -9,9 +9,10 @@ _MOST = 10_000
 
 
 def message_id(alert: Alert) -> str:
-    """The same id for the same finding with the same outcome; another one once a person has revoked what was
-    flagged."""
+    """The same id for the same finding with the same outcome; another one for each thing that became of it."""
     told = f"{alert.finding.tenant_id}\x1f{alert.finding.id}\x1f{alert.outcome.model_dump_json()}"
+    if alert.became is not None:
+        told += f"\x1f{alert.became.model_dump_json()}"
     return "msg_" + hashlib.sha256(told.encode()).hexdigest()[:40]
 
 

@@ -24,6 +24,7 @@ from guardian.alerting.neutralise import header
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Given, RetryLater
 from guardian.alerting.rules import rank
+from guardian.alerting.standing import followed_up, in_words
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind
 from guardian.domain.text import moment, plain
 from guardian.domain.urls import is_here
@@ -56,7 +57,7 @@ class EmailOptions:
     Addresses are ASCII.
 
     `timeout_s` bounds each answer of the server; a whole mail may take three times as long. What is less severe
-    than `floor` is no mail, unless it asks for revocation or for a second person.
+    than `floor` is no mail, unless it asks for revocation or for a second person; nor is what becomes of it.
     """
 
     host: str
@@ -125,6 +126,8 @@ class EmailChannel:
     def deliver(self, alert: Alert) -> str:
         if _is_below(self._options.floor, alert.finding):
             return self._delivered.note(alert, f"no mail: less severe than {self._options.floor}")
+        if alert.became is not None and not alert.became.lead:
+            return self._delivered.note(alert, "no mail: another one says it of all findings of the case")
         name = _name(alert, self._options.sender)
         before = self._rest.pop(name, None)
         asked = tuple(dict.fromkeys(self._options.recipients)) if before is None else before.recipients
@@ -238,13 +241,23 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     """The alert as a message in plain text, without markup; of what agents wrote `unlinked` says what a mail
     program may make a link. Its `Date` is when it is sent."""
     message = EmailMessage(_WHOLE_SUBJECT)
-    line = blocks.one_line(alert, header, 120).replace(" · ", " - ")  # in ASCII it needs no encoded words
-    message["Subject"] = f"[guardian] {line}"
+    became = alert.became
+    by = "" if became is None else f"by {header(became.by, 80)}"
+    line = blocks.one_line(alert, header, 120, by)
+    if became is not None:
+        line = f"{in_words(became.state)} · {line}"
+    message["Subject"] = f"[guardian] {line.replace(' · ', ' - ')}"  # in ASCII it needs no encoded words
     message["From"], message["To"] = sender, ", ".join(recipients)
     message["Message-ID"] = _name(alert, sender)
     thread = hashlib.sha256(alert.case.encode()).hexdigest()[:32]
     message["References"] = f"<case-{thread}@{_domain(sender)}>"
     message["Auto-Submitted"] = "auto-generated"
+    if became is not None:
+        first = _name(alert.model_copy(update={"became": None}), sender)
+        message["In-Reply-To"] = first
+        message.replace_header("References", f"{message['References']} {first}")
+        message.set_content(as_text(followed_up(alert, became)))
+        return message
     text = f"{as_text(blocks.in_full(alert, names=blocks.WHOLE))}\nFound {moment(alert.finding.time)}\n"
     message.set_content(text + ("" if alert.link else _acts(alert)))
     return message

@@ -15,7 +15,9 @@ from guardian.errors import ConfigurationError
 
 _BLOCK = 1 << 16
 _SEARCHED = 64 << 20
-_FREE_TEXT = frozenset({"message", "title", "desc", "note", "detail", "arguments", "charter", "tool"})
+_FREE_TEXT = frozenset(
+    {"message", "title", "desc", "note", "detail", "arguments", "charter", "tool", "status_detail", "comment"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,19 @@ class LogChannel:
 
     def deliver(self, alert: Alert) -> str:
         finding, subject, act = alert.finding, alert.finding.subject, alert.finding.act
+        if (became := alert.became) is not None:
+            self._log.warning(
+                "alert_outcome",
+                finding=finding.id,
+                tenant=plain(as_name(finding.tenant_id), 200),
+                session=plain(as_name(finding.session_id), 200),
+                by=plain(as_name(became.by), 200),
+                what=plain(became.what, 400),
+                why=plain(became.why, 400),
+                state=became.state,
+                over=became.over,
+            )
+            return self._delivered.note(alert, f"log:{message_id(alert)}")
         self._log.warning(
             "alert",
             finding=finding.id,

@@ -14,6 +14,7 @@ from guardian.alerting.delivered import message_id
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.text import plain
+from guardian.wire.findings import Became
 
 OCSF = "1.8.0"
 ATLAS = "5.6.0"
@@ -50,7 +51,8 @@ def to_ocsf(alert: Alert) -> dict[str, Any]:
 
     Names (`uid`s, `case`) are whole and as they are, for whoever asks by them: mind what hides where you show one.
     What guardian does not know is left out: figures of what is no drift, a session where there is none. A name
-    that a filter may have stopped is left out too, and `unmapped.session_left_out` says so.
+    that a filter may have stopped is left out too, and `unmapped.session_left_out` says so. What became of a
+    finding is an Update, or where nobody has to do anything any more a Close, of the same `finding_info.uid`.
     """
     finding, outcome = alert.finding, alert.outcome
     severity_id, severity = _SEVERITY[finding.severity]
@@ -107,6 +109,8 @@ def to_ocsf(alert: Alert) -> dict[str, Any]:
         event["resources"] = [{"uid": finding.session_id, "type": "agent_session"}]
     if finding.correlation_id:
         event["metadata"]["correlation_uid"] = finding.correlation_id
+    if alert.became is not None:
+        _follow_up(event, alert.became)
     if finding.subject is not None:
         subject = finding.subject
         event["unmapped"]["ai_agent"] = {
@@ -116,6 +120,27 @@ def to_ocsf(alert: Alert) -> dict[str, Any]:
         }
         event["unmapped"]["delegator"] = {"uid": subject.delegator_id}
     return event
+
+
+def _follow_up(event: dict[str, Any], became: Became) -> None:
+    """Make it the event that something became of the finding."""
+    number, name = (3, "Close") if became.over else (2, "Update")
+    event |= {"activity_id": number, "activity_name": name, "type_uid": 200400 + number}
+    event["type_name"] = f"Detection Finding: {name}"
+    if not became.over:
+        event |= {"status_id": 2, "status": "In Progress"}
+    elif became.verdict in ("false_positive", "benign"):
+        event |= {"status_id": 3, "status": "Suppressed"}
+    else:
+        event |= {"status_id": 4, "status": "Resolved"}
+    event["status_detail"] = f"{plain(became.by, 200)} {plain(became.what, 500)}"
+    if became.why.strip():
+        event["comment"] = plain(became.why, 2000)
+    event |= {"time": _millis(became.at), "is_alert": False}
+    event["finding_info"]["modified_time"] = _millis(became.at)
+    event["unmapped"] |= {"state": became.state, "by": became.by}
+    if became.verdict is not None:
+        event["unmapped"]["verdict"] = became.verdict
 
 
 def _info(finding: Finding, link: str | None) -> dict[str, Any]:

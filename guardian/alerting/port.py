@@ -13,7 +13,7 @@ from guardian.domain.identity import Identifier
 from guardian.errors import AlertError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseView
-from guardian.wire.findings import AlertOutcome
+from guardian.wire.findings import AlertOutcome, Became
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
@@ -90,7 +90,8 @@ class Alert(_Value):
 
     For a channel that keeps cases it also holds the `step` to make and how the case stands: `view`, the `events`
     since the last reply, and for control's own news the `approval` that they ask for. With `digest` the case
-    stands for many others, and `events` has one for each of those.
+    stands for many others, and `events` has one for each of those. With `became` it is what became of a finding
+    that the channel was told of before.
     """
 
     finding: Finding
@@ -104,6 +105,7 @@ class Alert(_Value):
     approval: ApprovalView | None = None
     digest: Digest | None = None
     nameless: bool = False
+    became: Became | None = None
 
     @property
     def verb(self) -> Verb | None:

@@ -1,8 +1,15 @@
 """How a case stands, in words: its state, what that means for the session, and what it acts under."""
 
+from typing import get_args
+
+from guardian.alerting import blocks
+from guardian.alerting.buttons import of_no_session
 from guardian.alerting.neutralise import code, prose
+from guardian.alerting.port import Alert
+from guardian.domain.finding import Kind
 from guardian.domain.text import moment
 from guardian.wire.cases import CaseState, CaseView
+from guardian.wire.findings import Became
 
 STATES: dict[CaseState, str] = {
     "flagged": "⚑ Flagged",
@@ -58,6 +65,26 @@ def under(view: CaseView, share: float = 1.0) -> list[str]:
     if len(view.also_revoked) > _UNDER:
         lines.append(f"and {len(view.also_revoked) - _UNDER} more")
     return lines
+
+
+def in_words(state: str) -> str:
+    """A case's state, or that of a request for a second person, in a few words without a sign."""
+    return next((STATES[each][2:] for each in get_args(CaseState) if each == state), state.capitalize())
+
+
+def followed_up(alert: Alert, became: Became) -> list[blocks.Block]:
+    """What became of a finding, and which finding that is."""
+    finding = alert.finding
+    why = f": {prose(became.why, 1000)}" if became.why.strip() else ""
+    lines = [f"*{prose(became.by, 200)}* {prose(became.what, 500)}{why}", moment(became.at)]
+    means = next((MEANS.get(each, "") for each in get_args(CaseState) if each == became.state), "")
+    lines.append(f"{in_words(became.state)}{f': {means}' if means else ''}")
+    told = [blocks.header(finding), blocks.section("\n".join(lines))]
+    if not of_no_session(finding) and finding.kind is not Kind.CONTROL:
+        told.append(blocks.whose(alert, 1.0, blocks.WHOLE))
+    if alert.link:
+        told.append(blocks.section(blocks.to_evidence(alert.link)))
+    return [*told, blocks.ids(alert)]
 
 
 def _kinds(view: CaseView) -> str:

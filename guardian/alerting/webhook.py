@@ -39,7 +39,8 @@ class WebhookOptions:
 
 
 class WebhookChannel:
-    """Posts the finding and what policy made of it as JSON; type `guardian.finding`."""
+    """Posts the finding and what policy made of it as JSON; type `guardian.finding`, or with what became of it
+    since `guardian.case`."""
 
     name = "webhook"
 
@@ -57,7 +58,10 @@ class WebhookChannel:
         if alert.nameless:
             del data["finding"]["session_id"]
             data["session_left_out"] = True
-        told = {"type": "guardian.finding", "timestamp": at.isoformat(), "data": data}
+        if alert.became is not None:
+            data["became"] = alert.became.model_dump(mode="json", exclude={"lead"})
+        kind = "guardian.finding" if alert.became is None else "guardian.case"
+        told = {"type": kind, "timestamp": at.isoformat(), "data": data}
         body = json.dumps(told, ensure_ascii=True).encode()
         stamp = str(int(at.timestamp()))
         headers = {

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from guardian.alerting.outbox import AlertRow, AlertWorker
 from guardian.alerting.port import AlertChannel
+from guardian.control.outcomes import tell_outcomes
 from guardian.store.control.alerts import Turns
+from guardian.store.control.feeds import OUTCOMES
 from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics, logger
 
@@ -47,6 +49,8 @@ class AlertQueues:
             moved = rows.alerts.deliver_to(self._names, self._now(), instead=self._instead.name)
             left = [] if self._beside_slack else rows.feeds.left()
             rows.alerts.queue(left, self._now())
+            if not self._names or not rows.feeds.is_followed(OUTCOMES):
+                rows.feeds.follow(OUTCOMES, rows.head().audit_seq)
         if moved:
             _log.warning("alerts_moved", count=moved, to=self._names or [self._instead.name])
         if left:
@@ -83,6 +87,8 @@ class ControlAlertOutbox:
         self._turns = Turns()
 
     def claim(self, now: datetime) -> AlertRow | None:
+        while tell_outcomes(self._store, now):
+            pass
         with self._store.read() as rows:  # most looks find nothing: they need not queue with the writers
             if not rows.alerts.due(self._channel, now):
                 return None

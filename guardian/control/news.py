@@ -45,7 +45,7 @@ def tell(
     `follows` other news of the topic, by their `once`, belongs to their message, whoever told them. `link` is the
     page of the session that they ask about.
     """
-    known = _name(tenant_id, topic, once)
+    known = news_id(tenant_id, topic, once)
     if rows.findings.get(known, {tenant_id}) is not None:
         return
     finding = Finding(
@@ -74,13 +74,14 @@ def tell(
     )
     rows.findings.add(finding, outcome, now)
     told = AlertOutcome(effect=Effect.FLAG, allowed=True, note=outcome.note, mode=mode)
-    earlier = rows.alerts.case_of(_name(tenant_id, topic, follows)) if follows else None
+    earlier = rows.alerts.case_of(news_id(tenant_id, topic, follows)) if follows else None
     case = earlier or case_of_news(tenant_id, f"{topic} {about}" if about else topic)
     payload = AlertPayload(finding=finding, outcome=told, link=link, case=case)
     rows.alerts.add(kind="news", case_key=case, idempotency_key=known, payload=payload.model_dump_json(), now=now)
 
 
-def _name(tenant_id: str, topic: str, once: str) -> str:
+def news_id(tenant_id: str, topic: str, once: str) -> str:
+    """The id of that piece of news, which its alert is called by, too."""
     return NEWS + finding_id(Kind.CONTROL, tenant_id, ABOUT_ITSELF, topic, once).removeprefix("fnd_")
 
 

@@ -1,8 +1,8 @@
 """Findings on the wire. The request body of `POST /v1/findings` is the domain's Finding itself."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, StringConstraints
 
 from guardian.domain.finding import Effect, Finding, Text
 from guardian.domain.identity import Identifier
@@ -98,10 +98,30 @@ class AlertOutcome(Body):
     mode: Mode = "shadow"
 
 
+class Became(Body):
+    """What became of a finding since people were told of it: who did what (`by`, `what`, and `why` in that
+    person's words), and how it stands now.
+
+    `state` is its case's, a CaseState, or of what asked for a second person an ApprovalState. `over`: nobody is
+    expected to do anything about it any more. Of the findings that one act concerns one is the `lead`.
+    """
+
+    at: AwareDatetime
+    by: str
+    what: str
+    why: str = ""
+    state: Annotated[str, StringConstraints(max_length=32)]
+    verdict: Verdict | None = None
+    over: bool
+    lead: bool = True
+
+
 class AlertPayload(Body):
-    """What waits in the alert outbox. `case` is one per session; `link` leads to its evidence."""
+    """What waits in the alert outbox. `case` is one per session; `link` leads to its evidence. With `became` it is
+    what became of a finding that was told before."""
 
     finding: Finding
     outcome: AlertOutcome
     link: str | None = None
     case: Identifier
+    became: Became | None = None

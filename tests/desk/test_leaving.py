@@ -133,3 +133,28 @@ def test_what_waited_for_slack_before_control_named_its_channels_goes_to_its_suc
     restarted(office, slack=True)
     restarted(office, webhook)
     assert webhook.told == [("first", "high")]
+
+
+def test_what_others_hear_of_an_act_is_no_further_finding_in_slack_nor_left_to_its_successor(
+    make_office, slack, a_finding
+) -> None:
+    office, webhook = make_office(), Kept()
+    restarted(office, webhook, slack=True)
+    office.submit(a_finding("s1"))
+    restarted(office, webhook, slack=True)
+    office.settle()
+    office.clock.pass_(minutes=1)
+    with office.client("ann", "analyst") as ann:
+        ann.judge(a_finding("s1").id, "false_positive", reason="fine")
+    restarted(office, webhook, slack=True)
+    office.settle()
+    assert webhook.told == [("s1", "high")] * 2
+    (root,) = slack.roots()
+    assert "2 findings" not in str(root["blocks"])
+    assert "flagged the session" not in str(slack.thread(root["ts"])[1])
+    with office.deps.store.read() as rows:
+        assert rows.cases.of_session(a_finding("s1").key).findings == 1
+    pager = Kept("pager")
+    restarted(office, pager)
+    restarted(office, pager)
+    assert pager.told == []

@@ -39,8 +39,13 @@ def queue(
     link = evidence_link(deps, finding.key)
     case = case_key(finding.key)
     payload = AlertPayload(finding=finding, outcome=outcome, link=link, case=case).model_dump_json()
-    name = _key(finding.tenant_id, *once)
+    name = alert_name(finding.tenant_id, *once)
     rows.alerts.add(kind="finding", case_key=case, idempotency_key=name, payload=payload, now=now)
+
+
+def alert_name(tenant_id: str, *once: str) -> str:
+    """What an alert is called; that about a finding by the finding's id."""
+    return _key(tenant_id, *once)
 
 
 def evidence_link(deps: ControlDeps, session: SessionKey) -> str | None:

@@ -62,6 +62,8 @@ def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
         return CaseEvent(
             at=at, by="guardian", what=f"did not {action} as {seconded} had approved; {_refused(record)}"
         )
+    if seconded and (action, result) == ("revoke", "changed") and role not in _PEOPLE:
+        return CaseEvent(at=at, by="guardian", what=f"revoked the session, as {seconded} had approved")
     if role not in _PEOPLE:
         return None
     why = str(record.get("reason") or "")

@@ -8,7 +8,6 @@ from typing import Literal, assert_never
 from guardian.alerting.buttons import kept_from_approval
 from guardian.control.acts_under import in_words, revoked_with_it
 from guardian.control.authority import ask, denied, evidence_of
-from guardian.control.cases.case import queue
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
@@ -18,13 +17,11 @@ from guardian.control.people.granted import Act, Second
 from guardian.control.people.modes import do_set_mode, widening
 from guardian.control.problems import Refusal, absent
 from guardian.control.superseded import weighed
-from guardian.domain.finding import Effect, Finding
 from guardian.domain.identity import SessionKey
 from guardian.policy.port import ActFacts
 from guardian.store.control.approvals import StoredApproval
 from guardian.store.control.rows import ControlRows
 from guardian.wire.approvals import ApprovalDecision, ApprovalView
-from guardian.wire.findings import AlertOutcome
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ModeRequest
 
@@ -114,7 +111,7 @@ def _decide(
         again.audit(result="refused")
         return refusal
     act.audit(**told, result=state)
-    done = state if again is None else _apply(again, stored, word)
+    done = state if again is None else _apply(again, stored)
     result = f"not done: {done.detail}" if isinstance(done, Refusal) else done
     if isinstance(done, Refusal) and view.action == "permitCall":
         state = "expired"  # of a call the yes itself is what lets it through
@@ -167,7 +164,7 @@ def _again(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str
     return Act(deps, rows, asked, ask(deps, asked), now, view.reason, second)
 
 
-def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Refusal:
+def _apply(act: Act, stored: StoredApproval) -> str | Refusal:
     """Do what policy permits and nothing has overtaken. Returns what came of it."""
     stale = overtaken(act.rows, stored)
     if stale is not None:
@@ -182,9 +179,6 @@ def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Re
     match stored.view.action:
         case "revoke":
             done = do_revoke(act)
-            finding = finding_of(act.rows, stored.view)
-            if done.changed and finding is not None:
-                _tell(act, finding, word.reason)
             return f"revoked at revision {done.revision}" if done.changed else "it was revoked already"
         case "reinstate":
             done = do_reinstate(act)
@@ -215,17 +209,3 @@ def _mode_wished(stored: StoredApproval) -> ModeRequest | None:
         return None
     told = stored.act["act"]
     return ModeRequest(mode=told["mode"], canary_percent=told["canary_percent"] or None, reason=stored.view.reason)
-
-
-def _tell(act: Act, finding: Finding, reason: str) -> None:
-    """The case in people's channel says that, and by whom, the session was revoked after all."""
-    assert act.second is not None  # noqa: S101 - only approved acts are told
-    outcome = AlertOutcome(
-        effect=Effect.REVOKE,
-        allowed=True,
-        note=f"revoked: approved by {act.second.by}: {reason}"[:2000],
-        policy_ids=act.decision.policy_ids,
-        mode=act.asked.mode,
-    )
-    # No finding's name: those have one part.
-    queue(act.deps, act.rows, finding, outcome, act.now, "approved", act.second.approval.id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, literal, select, update
 
 from guardian.store.control.tables import alert, channel, delivery
 from guardian.store.inserts import insert_new, upsert
@@ -15,7 +15,10 @@ from guardian.store.lanes import next_lane
 UNNAMED = ""
 """What alerts wait for until control first says which channels there are."""
 _WAITING = delivery.c.state.in_(("pending", "sending"))
+_UNSENT = "pending", "sending", "parked", "held"
 _TOLD = select(delivery, alert.c.payload).join(alert, alert.c.id == delivery.c.alert_id)
+FOLLOW_UP = "outcome"
+"""The kind of alerts that say what became of a finding. Slack shows that by the case, and follows none of them."""
 _LONGEST_ERROR = 500
 _LONGEST = timedelta(hours=2)
 _AT_ONCE = 100
@@ -54,7 +57,8 @@ class Turns:
 @dataclass(frozen=True, slots=True)
 class AlertRows:
     """To each channel an alert goes by itself: pending → sending → sent, or back to pending, or parked for a
-    person to look at; moved where its channel was taken out of the configuration.
+    person to look at; moved where its channel was taken out of the configuration. What became of a finding is held
+    until the channel has what it was told of that finding before.
 
     Two control processes may share a database. What one has in hand goes back to the queue when the other starts,
     or when it takes too long. Then each may still say that the alert is sent, but anything else only of its own
@@ -76,7 +80,7 @@ class AlertRows:
         self.connection.execute(delete(channel).where(channel.c.name.not_in(channels)))
         insert_new(self.connection, channel, [{"name": name} for name in channels])
         heirs = [*channels] or [instead]
-        left = delivery.c.channel.not_in(heirs) & (_WAITING | (delivery.c.state == "parked"))
+        left = delivery.c.channel.not_in(heirs) & delivery.c.state.in_(_UNSENT)
         query = select(delivery).where(left)
         if not channels:  # what waited before channels had names waited for Slack, which follows all alerts
             query = query.where(delivery.c.channel != UNNAMED)
@@ -87,7 +91,49 @@ class AlertRows:
         moved = [row | {"channel": name} for row in rows for name in heirs]
         upsert(self.connection, delivery, moved, over=delivery.c.state == "moved")  # one may be back
         self.connection.execute(update(delivery).where(left).values(state="moved"))
+        self._free(delivery.c.state == "held")
         return len({row["alert_id"] for row in rows})
+
+    def channels(self) -> list[str]:
+        """The names of those that alerts go to."""
+        return list(self.connection.execute(select(channel.c.name)).scalars())
+
+    def named(self, idempotency_key: str) -> int | None:
+        """The alert of that name."""
+        wanted = select(alert.c.id).where(alert.c.idempotency_key == idempotency_key)
+        return self.connection.execute(wanted).scalar_one_or_none()
+
+    def of_case(self, case_key: str, until: datetime) -> list[tuple[int, str, datetime]]:
+        """The alerts about findings of a case up to that time, the newest first: id, name, and when."""
+        mine = alert.c.case_key == case_key, alert.c.kind == "finding", alert.c.created_at <= until
+        wanted = select(alert.c.id, alert.c.idempotency_key, alert.c.created_at).where(*mine)
+        return [(row[0], row[1], row[2]) for row in self.connection.execute(wanted.order_by(alert.c.id.desc()))]
+
+    def follow_up(self, first: int, *, idempotency_key: str, payload: str, now: datetime) -> bool:
+        """Queue what became of what alert `first` told, for the channels that have that or will. False where there
+        are none, or where that was queued before."""
+        known = select(alert.c.case_key).where(alert.c.id == first)
+        told = delivery.c.alert_id == first, delivery.c.state != "moved"
+        there = select(delivery.c.channel).join(channel, channel.c.name == delivery.c.channel).where(*told)
+        names = self.connection.execute(there).scalars().all()
+        if not names or self.named(idempotency_key) is not None:
+            return False
+        last = self._last_of(first)
+        values = {"case_key": self.connection.execute(known).scalar_one(), "idempotency_key": idempotency_key}
+        values |= {"kind": FOLLOW_UP, "payload": payload, "created_at": now, "follows": last}
+        number = self.connection.execute(insert(alert).values(**values).returning(alert.c.id)).scalar_one()
+        before = select(delivery.c.channel).where(delivery.c.alert_id == last, delivery.c.state.in_(_UNSENT))
+        waits = set(self.connection.execute(before).scalars())
+        turn = {"alert_id": number, "attempts": 0, "next_at": now, "last_error": "", **_turn(payload)}
+        rows = [{**turn, "channel": name, "state": "held" if name in waits else "pending"} for name in names]
+        self.connection.execute(insert(delivery), rows)
+        return True
+
+    def _last_of(self, number: int) -> int:
+        """The newest alert of the finding that this one is about."""
+        following = select(alert.c.id).where(alert.c.follows == number)
+        further = self.connection.execute(following).scalar_one_or_none()
+        return number if further is None else self._last_of(further)
 
     def queue(self, ids: Sequence[int], now: datetime) -> None:
         """Queue these alerts, which waited for no channel, for every one."""
@@ -136,6 +182,8 @@ class AlertRows:
         """Delivered, whoever has it in hand by now; `remote` is how the channel calls it."""
         waits = update(delivery).where(*_of(name, alert_id), delivery.c.state != "sent")
         self.connection.execute(waits.values(state="sent", remote=remote, last_error=""))
+        follows = delivery.c.alert_id.in_(select(alert.c.id).where(alert.c.follows == alert_id))
+        self._free(delivery.c.state == "held", delivery.c.channel == name, follows)
 
     def postponed(self, name: str, alert_id: int, attempt: int, until: datetime, error: str) -> None:
         self._end(name, alert_id, attempt, state="pending", next_at=until, last_error=error[:_LONGEST_ERROR])
@@ -189,6 +237,17 @@ class AlertRows:
         if turn["rank"] == 0:
             case = delivery.c.alert_id.in_(select(alert.c.id).where(alert.c.case_key == case_key))
             self.connection.execute(update(delivery).where(case, _WAITING, delivery.c.rank == 1).values(rank=0))
+
+    def _free(self, *held: ColumnElement[bool]) -> None:
+        """Have those of the held go that nothing has to go before any more."""
+        before = delivery.alias()
+        last = select(alert.c.follows).where(alert.c.id == delivery.c.alert_id).correlate(delivery)
+        waits = exists().where(
+            before.c.alert_id == last.scalar_subquery(),
+            before.c.channel == delivery.c.channel,
+            before.c.state.in_(_UNSENT),
+        )
+        self.connection.execute(update(delivery).where(*held, ~waits).values(state="pending"))
 
     def _end(self, name: str, alert_id: int, attempt: int, **values: Any) -> None:
         own = delivery.c.state == "sending", delivery.c.attempts == attempt

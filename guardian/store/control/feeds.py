@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, delete, exists, func, or_, select, union
 
-from guardian.store.control.alerts import UNNAMED
+from guardian.store.control.alerts import FOLLOW_UP, UNNAMED
 from guardian.store.control.tables import alert, audit, case, change, delivery, followed
 from guardian.store.inserts import upsert
 
@@ -18,7 +18,10 @@ BEGINNING = "beginning"
 """Noted there while the channel still takes in what was before, at the approval that it looked at last."""
 _LEFT = "left"
 """Noted there once others have taken over from it, at the newest alert of that time."""
+OUTCOMES = "outcomes"
+"""Noted there: how far the audit trail was read for what became of findings, which channels are told."""
 _UNWRITTEN = "due", "sending"
+_FIRST = alert.c.kind != FOLLOW_UP
 
 
 class Followed(NamedTuple):
@@ -45,15 +48,19 @@ class FeedRows:
         """Remember how far a feed was read."""
         upsert(self.connection, followed, [{"feed": feed, "seq": seq}])
 
+    def is_followed(self, feed: str) -> bool:
+        noted = select(followed.c.feed).where(followed.c.feed == feed)
+        return self.connection.execute(noted).first() is not None
+
     def news(self, feed: str, limit: int) -> Sequence[Followed]:
-        """What stands on a feed after what was read: alerts, audit or changes."""
+        """What stands on a feed after what was read: alerts, audit, outcomes (the audit trail, too) or changes."""
         after = self.position(feed)
         match feed:
             case "alerts":
-                wanted = select(alert).where(alert.c.id > after)
+                wanted = select(alert).where(alert.c.id > after, _FIRST)
                 rows = self.connection.execute(wanted.order_by(alert.c.id).limit(limit))
                 return [_alert(row) for row in rows]
-            case "audit":
+            case "audit" | "outcomes":
                 wanted = select(audit.c.seq, audit.c.record).where(audit.c.seq > after)
                 rows = self.connection.execute(wanted.order_by(audit.c.seq).limit(limit))
                 return [Followed(row.seq, row.record, at=_at(row.record)) for row in rows]
@@ -68,9 +75,8 @@ class FeedRows:
         False where one began before. One that followed alerts before this was noted shows by a case that has an
         alert: a case without is a snooze, and the positions say nothing, for the schema starts them somewhere.
         """
-        noted = select(followed.c.feed).where(followed.c.feed == _BEGUN)
         heard = select(case.c.key).where(case.c.alert_id > 0).limit(1)
-        if any(self.connection.execute(known).first() is not None for known in (noted, heard)):
+        if self.is_followed(_BEGUN) or self.connection.execute(heard).first() is not None:
             return False
         self.follow(_BEGUN, self._alerts_by(None))
         self.follow(BEGINNING, 0)
@@ -79,8 +85,7 @@ class FeedRows:
 
     def beginning(self) -> int | None:
         """The newest alert of the time when the channel began, while it still takes in what was before."""
-        noted = select(followed.c.feed).where(followed.c.feed == BEGINNING)
-        return None if self.connection.execute(noted).first() is None else self.position(_BEGUN)
+        return self.position(_BEGUN) if self.is_followed(BEGINNING) else None
 
     def begun(self) -> None:
         """Everything from before is taken in."""
@@ -103,13 +108,15 @@ class FeedRows:
         found = union(select(alert.c.id).where(unread), own, listed).subquery()
         theirs = (delivery.c.channel != UNNAMED) | (delivery.c.state != "moved")  # else it waited for Slack
         told = exists().where(delivery.c.alert_id == found.c.id, theirs)
-        ids = self.connection.execute(select(found.c.id).where(~told).order_by(found.c.id)).scalars().all()
+        which = select(found.c.id).join(alert, alert.c.id == found.c.id).where(_FIRST, ~told)
+        ids = self.connection.execute(which.order_by(found.c.id)).scalars().all()
         self.follow(_LEFT, self._alerts_by(None))
         return list(ids)
 
     def newest_alert(self, key: str, last: int) -> Followed | None:
         """The case's newest alert, up to alert number `last`."""
-        wanted = select(alert).where(alert.c.case_key == key, alert.c.id <= last).order_by(alert.c.id.desc())
+        mine = alert.c.case_key == key, alert.c.id <= last, _FIRST
+        wanted = select(alert).where(*mine).order_by(alert.c.id.desc())
         row = self.connection.execute(wanted.limit(1)).one_or_none()
         return None if row is None else _alert(row)
 

@@ -1,9 +1,10 @@
 """What the monitor may not do by itself waits for people; what they approve is their act."""
 
-import json
 from datetime import timedelta
 
 from whole_store import ledger_entries
+
+from guardian.control.cases.events import told_by_audit
 
 
 def _proposed(stage, a_finding, session="sess_1", **more):
@@ -35,28 +36,14 @@ def test_an_approved_revocation_is_a_persons_act_and_costs_no_budget(stage, a_fi
 
 
 def test_people_are_told_in_the_case_that_it_was_revoked_after_all_and_by_whom(stage, a_finding):
-    from sqlalchemy import select
-
-    from guardian.store.control.tables import alert
-
     stage.enforce()
     _protect(stage)
     stage.decide(_proposed(stage, a_finding), "approve", "responder")
-    with stage.deps.store.read() as rows:
-        found = [json.loads(row.payload) for row in rows.connection.execute(select(alert).order_by(alert.c.id))]
-    flagged, revoked = (each for each in found if each["finding"]["kind"] != "control")
-    assert revoked["case"] == flagged["case"]
-    assert revoked["outcome"]["effect"] == "revoke"
-    assert "approved by responder-1: looked at it" in revoked["outcome"]["note"]
-
-
-def test_no_finding_takes_the_place_of_what_people_are_told_when_they_approve(stage, a_finding):
-    stage.enforce()
-    _protect(stage)
-    waiting = _proposed(stage, a_finding)
-    stage.submit(a_finding("other").model_copy(update={"id": waiting}))
-    assert stage.decide(waiting, "approve", "responder").status_code == 200
-    assert stage.status() == "revoked"
+    told = map(told_by_audit, stage.audit(session_id="sess_1"))
+    assert [(each.by, each.what, each.why) for each in told if each is not None][-2:] == [
+        ("responder-1", "approved: revoke", "looked at it"),
+        ("guardian", "revoked the session, as responder-1 had approved", ""),
+    ]
 
 
 def test_what_policy_refuses_the_monitor_by_now_is_not_done_though_it_was_approved(make_stage, a_finding):

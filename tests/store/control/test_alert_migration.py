@@ -89,3 +89,29 @@ def test_of_a_case_that_became_urgent_before_the_upgrade_what_waits_goes_with_it
         for name in ("email", "webhook"):
             assert [alerts.claim(name, NOW).id for _ in range(5)] == [2, 7, n, 1, 3]
     engine.dispose()
+
+
+def test_what_becomes_of_a_finding_that_was_queued_before_the_upgrade_waits_for_its_alert(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/control.db")
+    go(engine, "0020")
+    payload = json.dumps({"finding": {"tenant_id": "t", "severity": "low", "wanted": "flag"}})
+    told = {"payload": payload, "at": "2026-05-12 11:00:00.000000"}
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO control_channel VALUES ('email')"))
+        for row in (
+            "INTO control_alert VALUES (1, 'finding', 'c', 'k', :payload, :at)",
+            "INTO control_delivery VALUES (1, 'email', 'pending', 0, :at, NULL, NULL, '', 1, 't')",
+        ):
+            connection.execute(text(f"INSERT {row}"), told)
+    go(engine, "head")
+    with writing(engine) as connection:
+        alerts = ControlRows(connection).alerts
+        assert alerts.follow_up(1, idempotency_key="k2", payload=payload, now=NOW)
+        assert not alerts.follow_up(1, idempotency_key="k2", payload=payload, now=NOW)
+        assert alerts.follow_up(1, idempotency_key="k3", payload=payload, now=NOW)
+        for number in (1, 2, 3):
+            assert alerts.claim("email", NOW).id == number
+            assert alerts.claim("email", NOW) is None
+            alerts.sent("email", number, "x")
+        assert alerts.claim("email", NOW) is None
+    engine.dispose()

@@ -14,7 +14,9 @@ alert = Table(
     Column("idempotency_key", String(64), nullable=False, unique=True),
     Column("payload", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("follows", Integer),  # the alert of the same finding before it, of one that says what became of that
     Index(None, "case_key"),
+    Index(None, "follows"),
 )
 
 # The channels that alerts go to. Slack is none of them: it follows the alerts by their cases.

@@ -1,0 +1,172 @@
+"""What became of a finding, as each channel tells it."""
+
+import base64
+import json
+from datetime import UTC, datetime
+
+import jsonschema
+import pytest
+from ocsf_json_schema import get_ocsf_schema
+from ocsf_json_schema.embedded import OcsfJsonSchemaEmbedded
+from structlog.testing import capture_logs
+
+from guardian.alerting.bare import bare
+from guardian.alerting.delivered import message_id
+from guardian.alerting.email import EmailOptions, mail
+from guardian.alerting.jsonl import JsonlOptions
+from guardian.alerting.log import LogOptions
+from guardian.alerting.ocsf import to_ocsf
+from guardian.alerting.webhook import WebhookOptions
+from guardian.domain.finding import Kind
+from guardian.errors import AlertError
+from guardian.wire.findings import Became
+
+AT = datetime(2025, 11, 24, 17, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def made(make_alert):
+    """The alert that this became of, with what became of it."""
+
+    def make(alert=None, **changes):
+        told = {"at": AT, "by": "maya", "what": "called it a false positive", "why": "she may", "over": True}
+        became = Became(**{**told, "state": "dismissed", "verdict": "false_positive", **changes})
+        return (alert or make_alert()).model_copy(update={"became": became})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def published():
+    """The schema that OCSF publishes for class 2004 of version 1.8.0."""
+    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.8.0"))
+    return jsonschema.Draft202012Validator(schema.get_class_schema(class_name="detection_finding"))
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize(
+    ("over", "verdict", "numbers", "words"),
+    [
+        (True, "false_positive", (3, 200403, 3), ("Close", "Suppressed")),
+        (True, "benign", (3, 200403, 3), ("Close", "Suppressed")),
+        (True, "confirmed", (3, 200403, 4), ("Close", "Resolved")),
+        (True, None, (3, 200403, 4), ("Close", "Resolved")),
+        (False, "confirmed", (2, 200402, 2), ("Update", "In Progress")),
+        (False, None, (2, 200402, 2), ("Update", "In Progress")),
+    ],
+)
+def test_it_is_an_update_or_a_close_of_the_same_finding(
+    published, made, make_alert, kind, over, verdict, numbers, words
+) -> None:
+    first = make_alert(kind=kind)
+    event = to_ocsf(made(first, over=over, verdict=verdict))
+    assert [error.message for error in published.iter_errors(event)] == []
+    assert (event["activity_id"], event["type_uid"], event["status_id"]) == numbers
+    assert (event["activity_name"], event["status"]) == words
+    assert event["finding_info"]["uid"] == to_ocsf(first)["finding_info"]["uid"]
+    assert (event["time"], event["is_alert"]) == (int(AT.timestamp() * 1000), False)
+    assert event["status_detail"] == "maya called it a false positive"
+
+
+def test_each_thing_that_becomes_of_a_finding_has_an_id_of_its_own_and_a_repeat_the_same(made, make_alert) -> None:
+    ids = {message_id(each) for each in (make_alert(), made(), made(), made(what="revoked the session"))}
+    assert len(ids) == 3
+    assert message_id(make_alert()) == "msg_0d2c0112ecc4db03808dedfbb46b7942ca55e679", "as before an upgrade"
+
+
+def test_a_web_hook_has_a_type_for_it(made, receiver, tmp_path, time) -> None:
+    (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode())
+    (tmp_path / "secret").chmod(0o600)
+    webhook = WebhookOptions(url=receiver.url, secret_file=str(tmp_path / "secret")).open(time.given)
+    webhook.deliver(made())
+    ((headers, body),) = receiver.requests
+    told = json.loads(body)
+    assert (told["type"], headers["webhook-id"]) == ("guardian.case", message_id(made()))
+    assert told["data"]["became"] == {
+        "at": "2025-11-24T17:30:00Z",
+        "by": "maya",
+        "what": "called it a false positive",
+        "why": "she may",
+        "state": "dismissed",
+        "verdict": "false_positive",
+        "over": True,
+    }
+    assert told["data"]["finding"]["id"] == made().finding.id
+
+
+def test_a_persons_words_are_no_formula_in_a_spreadsheet(made, tmp_path, time) -> None:
+    JsonlOptions(path=str(tmp_path / "a.jsonl")).open(time.given).deliver(made(why="=1+1", by="=maya"))
+    event = json.loads((tmp_path / "a.jsonl").read_text())
+    assert (event["comment"], event["status_detail"]) == ("'=1+1", "'=maya called it a false positive")
+
+
+def test_a_mail_of_it_stands_in_the_thread_of_the_first(made, make_alert) -> None:
+    people = "guardian@acme.example", ("soc@acme.example",)
+    first, second = mail(make_alert(), *people), mail(made(), *people)
+    assert second["In-Reply-To"] == first["Message-ID"] != second["Message-ID"]
+    assert second["References"] == f"{first['References']} {first['Message-ID']}"
+    assert str(second["Subject"]).startswith("[guardian] Dismissed - CRITICAL: A renewal review")
+    assert str(second["Subject"]).endswith("by maya")
+    text = second.get_content()
+    assert "maya called it a false positive: she may\n2025-11-24 17:30 UTC\nDismissed\n" in text
+    assert "Session: sess_1" in text
+    assert "https://guardian.example/findings/1" in text
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("revoked", "Revoked: Gateways that follow the revocation list refuse the session's calls"),
+        ("confirmed", "Confirmed as drift: Not revoked: the session can still act"),
+        ("withdrawn", "Withdrawn"),
+        ("a later version's", "A later version's"),
+    ],
+)
+def test_a_mail_says_how_it_stands_now(made, make_alert, state, told) -> None:
+    alert = made(make_alert(kind=Kind.CONTROL) if state == "withdrawn" else make_alert(), state=state)
+    text = mail(
+        alert.model_copy(update={"link": None}), "guardian@acme.example", ("soc@acme.example",)
+    ).get_content()
+    assert f"\n{told}\n" in text
+    assert ("Session:" in text) is (state != "withdrawn")
+    assert "https:" not in text
+
+
+@pytest.fixture
+def email(mailbox, time):
+    told = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none", "floor": "critical"}
+    return EmailOptions(**told, sender="g@acme.example", recipients=("soc@acme.example",)).open(time.given)
+
+
+def test_people_get_one_mail_of_an_act_and_none_of_what_they_got_none_of(email, mailbox, made, make_alert) -> None:
+    for alert in (made(lead=False), made(make_alert(severity="low", wanted="flag")), made()):
+        assert email.deliver(alert)
+        assert email.find(alert)
+    assert len(mailbox.mails) == 1
+
+
+def test_the_log_has_a_line_of_it(made, time) -> None:
+    channel = LogOptions().open(time.given)
+    with capture_logs() as lines:
+        channel.deliver(made())
+    (line,) = lines
+    assert (line["event"], line["by"], line["state"], line["over"]) == ("alert_outcome", "maya", "dismissed", True)
+    assert channel.find(made())
+
+
+def test_where_a_filter_refuses_it_a_persons_words_go_and_what_became_of_it_stays(
+    made, make_alert, email, mailbox
+) -> None:
+    left = bare(made())
+    assert (left.became.state, left.became.by, left.became.why) == ("dismissed", "maya", "")
+    text = mail(bare(made(make_alert(session_id="x y"))), "g@acme.example", ("a@acme.example",)).get_content()
+    assert "The session's name is left out" in text
+    assert "Session:" not in text
+
+
+def test_refusals_of_it_are_refusals(made, receiver, tmp_path, time) -> None:
+    (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode())
+    (tmp_path / "secret").chmod(0o600)
+    receiver.statuses.extend([404] * 2)
+    with pytest.raises(AlertError):
+        WebhookOptions(url=receiver.url, secret_file=str(tmp_path / "secret")).open(time.given).deliver(made())

@@ -1,0 +1,421 @@
+"""What became of a finding is told to each channel that was told of the finding, after it, and once."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from guardian.alerting.jsonl import JsonlChannel
+from guardian.alerting.port import Alert, RetryLater
+from guardian.control import outcomes
+from guardian.control.alert_outbox import AlertQueues
+from guardian.control.cases.case import alert_name
+from guardian.control.lapse import sweep
+from guardian.domain.finding import Effect
+from guardian.errors import AlertError
+
+SCHEMA = Path(__file__).parents[1] / "alerting" / "golden" / "ocsf_2004.schema.json"
+
+
+@dataclass
+class Kept:
+    """A channel that keeps what it was sent, or raises the troubles that are set."""
+
+    name: str = "webhook"
+    told: list[Alert] = field(default_factory=list)
+    troubles: list[Exception] = field(default_factory=list)
+
+    def deliver(self, alert: Alert) -> str:
+        if self.troubles:
+            raise self.troubles.pop(0)
+        self.told.append(alert)
+        return "x"
+
+    def find(self, _alert: Alert) -> None:
+        return None
+
+    @property
+    def heard(self) -> list[tuple[str, str, str, bool]]:
+        """Of each follow-up: whose it was, what, the state, and whether that is the end of it."""
+        became = [each.became for each in self.told if each.became is not None]
+        return [(each.by, each.what, each.state, each.over) for each in became]
+
+
+class Desk:
+    """A stage whose alerts go to these channels; a new one is control started again."""
+
+    def __init__(self, stage, *channels, slack=False) -> None:
+        self.stage = stage
+        more = {"metrics": stage.deps.metrics, "now": stage.clock, "fallback": lambda: Kept("log")}
+        self.queues = AlertQueues(stage.deps.store, channels, **more, beside_slack=slack)
+        self.queues.start()
+        self.queues.stop()
+
+    def settle(self) -> None:
+        for worker in self.queues._workers:
+            while worker.step():
+                pass
+
+    def after(self, **amount) -> None:
+        self.stage.clock.pass_(**amount)
+        self.settle()
+
+    def judge(self, finding, verdict, who="analyst", **more):
+        body = {"verdict": verdict, "reason": "looked at it", **more}
+        got = self.stage.call("POST", f"/v1/findings/{finding.id}/verdict", who, json=body)
+        assert got.status_code == 200, got.text
+
+
+@pytest.fixture
+def webhook():
+    return Kept()
+
+
+@pytest.fixture
+def desk(stage, webhook):
+    return Desk(stage, webhook)
+
+
+def revoked_itself(desk, a_finding):
+    """Guardian revoked the session, and it was told of that."""
+    desk.stage.enforce()
+    assert desk.stage.submit(a_finding()).json()["effect"] == "revoke"
+    desk.settle()
+
+
+@pytest.mark.parametrize("verdict", ["false_positive", "benign"])
+def test_a_siem_closes_what_was_dismissed(stage, a_finding, tmp_path, verdict) -> None:
+    desk = Desk(stage, JsonlChannel(tmp_path / "alerts.jsonl"))
+    stage.submit(a_finding())
+    desk.after(minutes=5)
+    desk.judge(a_finding(), verdict)
+    desk.after(minutes=5)
+    first, second = (json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines())
+    jsonschema.validate(second, json.loads(SCHEMA.read_text("utf-8")))
+    assert (first["activity_id"], second["activity_id"], second["type_uid"]) == (1, 3, 200403)
+    assert first["finding_info"]["uid"] == second["finding_info"]["uid"] == a_finding().id
+    assert first["metadata"]["uid"] != second["metadata"]["uid"]
+    assert (second["status"], second["unmapped"]["verdict"]) == ("Suppressed", verdict)
+    assert second["comment"] == "looked at it"
+    assert second["time"] == second["finding_info"]["modified_time"] > first["time"]
+
+
+def test_what_people_do_to_a_session_is_told_of_its_findings(desk, webhook, a_finding) -> None:
+    stage = desk.stage
+    stage.submit(a_finding(wanted=Effect.FLAG))
+    desk.after(minutes=1)
+    for protected in (True, False):
+        protect(stage, protected=protected)
+        desk.after(minutes=1)
+    stage.revoke()
+    desk.after(minutes=1)
+    desk.judge(a_finding(), "confirmed")
+    desk.after(minutes=1)
+    stage.reinstate()
+    desk.after(minutes=1)
+    changed = ("approver-1", "changed the session's protection", "flagged", False)
+    assert [each for each in webhook.heard if "approved:" not in each[1]] == [
+        *[changed] * 2,
+        ("responder-1", "revoked the session", "revoked", False),
+        ("analyst-1", "confirmed it as drift", "revoked", True),
+        ("responder-1", "gave the session back, approved by approver-1", "reinstated", True),
+    ]
+    assert {alert.finding.id for alert in webhook.told} == {a_finding().id, *asked_for(webhook)}
+
+
+def protect(stage, *, protected=True):
+    body = {"protected": protected, "reason": "payroll"}
+    got = stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body)
+    assert got.status_code == 200, got.text
+
+
+def asked_for(channel):
+    """The news that somebody asks for a second person."""
+    return {alert.finding.id for alert in channel.told if alert.finding.kind.value == "control"}
+
+
+def test_a_revocation_that_lapses_closes_what_guardian_revoked(desk, webhook, a_finding) -> None:
+    revoked_itself(desk, a_finding)
+    webhook.told.clear()
+    desk.stage.clock.pass_(days=3)
+    sweep(desk.stage.deps)
+    desk.settle()
+    assert webhook.heard == [("guardian", "the revocation reached its expiry and has lapsed", "lapsed", True)]
+
+
+def test_what_was_revoked_anew_before_anybody_heard_of_the_lapse_has_not_lapsed(desk, webhook, a_finding) -> None:
+    revoked_itself(desk, a_finding)
+    webhook.told.clear()
+    desk.stage.clock.pass_(days=3)
+    sweep(desk.stage.deps)
+    desk.stage.clock.pass_(minutes=1)
+    desk.stage.revoke()
+    desk.settle()
+    assert webhook.heard == [("responder-1", "revoked the session", "revoked", False)]
+
+
+def test_a_session_that_follows_its_parent_down_and_up_is_told_of(family, webhook, a_finding) -> None:
+    desk = Desk(family, webhook)
+    family.submit(a_finding("child", wanted=Effect.FLAG))
+    desk.after(minutes=1)
+    family.revoke("root")
+    family.walk()
+    desk.after(minutes=1)
+    family.reinstate("root")
+    family.walk()
+    desk.after(minutes=1)
+    heard = [each for each in webhook.told if each.became and each.finding.session_id == "child"]
+    assert [(each.became.what, each.became.over) for each in heard] == [
+        ("revoked the session with the one that delegated it", False),
+        ("the session that this one was delegated by was given back, and this one with it", False),
+    ]
+
+
+def test_of_all_a_session_is_accused_of_people_hear_once_and_machines_of_each(desk, webhook, a_finding) -> None:
+    desk.stage.submit(a_finding(wanted=Effect.FLAG))
+    desk.stage.submit(a_finding(n=1, wanted=Effect.FLAG))
+    desk.stage.submit(a_finding(n=2, wanted=Effect.FLAG))
+    desk.after(minutes=1)
+    desk.judge(a_finding(), "false_positive")
+    desk.after(minutes=1)
+    webhook.told.clear()
+    desk.stage.revoke()
+    desk.after(minutes=1)
+    assert [each.finding.id for each in webhook.told] == [a_finding(n=2).id, a_finding(n=1).id]
+    assert [each.became.lead for each in webhook.told] == [True, False]
+    webhook.told.clear()
+    desk.judge(a_finding(n=1), "benign", case=True)
+    desk.after(minutes=1)
+    assert {(each.finding.id, each.became.lead) for each in webhook.told} == {
+        (a_finding(n=1).id, True),
+        (a_finding(n=2).id, False),
+    }
+
+
+def test_the_same_word_again_is_no_news(desk, webhook, a_finding) -> None:
+    desk.stage.submit(a_finding(wanted=Effect.FLAG))
+    desk.after(minutes=1)
+    for _ in range(2):
+        desk.judge(a_finding(), "confirmed")
+        desk.after(minutes=1)
+    assert webhook.heard == [("analyst-1", "confirmed it as drift", "confirmed", False)]
+    desk.judge(a_finding(), "false_positive")
+    desk.after(minutes=1)
+    assert webhook.heard[1:] == [("analyst-1", "called it a false positive", "dismissed", True)]
+
+
+def test_what_a_person_approved_is_told_of_the_finding_and_is_no_second_one(
+    desk, webhook, a_finding, hard
+) -> None:
+    stage = desk.stage
+    stage.enforce()
+    protect(stage)
+    asked = stage.submit(a_finding(breaches=hard)).json()["approval_id"]
+    desk.after(minutes=1)
+    webhook.told.clear()
+    stage.decide(asked, "approve")
+    desk.after(minutes=1)
+    assert webhook.heard == [("guardian", "revoked the session, as approver-1 had approved", "revoked", False)]
+    (told,) = webhook.told
+    assert told.became.why == "looked at it"
+
+
+def test_a_request_that_was_denied_is_told_of_the_finding(desk, webhook, a_finding, hard) -> None:
+    stage = desk.stage
+    stage.enforce()
+    protect(stage)
+    asked = stage.submit(a_finding(breaches=hard)).json()["approval_id"]
+    desk.after(minutes=1)
+    webhook.told.clear()
+    stage.decide(asked, "deny")
+    desk.after(minutes=1)
+    assert webhook.heard == [("approver-1", "said no: revoke", "flagged", False)]
+
+
+@pytest.mark.parametrize(("word", "state"), [("approve", "approved"), ("deny", "denied"), (None, "expired")])
+def test_what_asked_for_a_second_person_is_closed_when_somebody_answered_or_nobody_can(
+    desk, webhook, word, state
+) -> None:
+    desk.stage.revoke()
+    path = "/v1/sessions/acme/sess_1/reinstate"
+    asked = desk.stage.call("POST", path, "responder", json={"reason": "typo"}).json()["approval"]["id"]
+    desk.after(minutes=1)
+    if word is None:
+        desk.stage.clock.pass_(hours=5)
+        sweep(desk.stage.deps)
+    else:
+        desk.stage.decide(asked, word)
+    desk.after(minutes=1)
+    (news,) = [each for each in webhook.told if each.became is None]
+    (end,) = [each for each in webhook.told if each.became is not None]
+    assert (end.finding.id, end.became.state, end.became.over) == (news.finding.id, state, True)
+
+
+@pytest.mark.parametrize("trouble", [RetryLater("busy"), AlertError("no")], ids=["late", "refused"])
+def test_nothing_goes_before_what_it_follows(desk, webhook, a_finding, trouble) -> None:
+    webhook.troubles = [trouble]
+    desk.stage.submit(a_finding())
+    desk.settle()
+    desk.judge(a_finding(), "confirmed")
+    desk.settle()
+    desk.stage.clock.pass_(seconds=1)
+    desk.judge(a_finding(), "false_positive")
+    desk.settle()
+    assert webhook.told == []
+    desk.after(minutes=20)
+    if isinstance(trouble, AlertError):
+        assert webhook.told == []
+        with desk.stage.deps.store.write() as rows:
+            rows.alerts.release(None, desk.stage.clock())
+        desk.settle()
+    states = [None if each.became is None else each.became.state for each in webhook.told]
+    assert states == [None, "confirmed", "dismissed"]
+    assert desk.queues._workers[0]._outbox.depth() == 0
+
+
+def test_what_waits_for_a_channel_that_is_gone_goes_to_the_others_in_its_order(stage, a_finding) -> None:
+    gone, there = Kept("gone"), Kept("there")
+    desk = Desk(stage, gone)
+    gone.troubles = [AlertError("no")]
+    stage.submit(a_finding())
+    desk.settle()
+    desk.judge(a_finding(), "false_positive")
+    desk.settle()
+    again = Desk(stage, there)
+    with stage.deps.store.write() as rows:
+        rows.alerts.release(None, stage.clock())
+    again.settle()
+    assert [each.became is None for each in there.told] == [True, False]
+
+
+def test_what_was_held_for_a_channel_that_is_gone_goes_at_once_where_nothing_has_to_go_before(
+    stage, a_finding
+) -> None:
+    gone, there = Kept("gone", troubles=[AlertError("no")]), Kept("there")
+    desk = Desk(stage, gone, there)
+    stage.submit(a_finding())
+    desk.settle()
+    alone = Desk(stage, gone)
+    alone.judge(a_finding(), "false_positive")
+    alone.settle()
+    Desk(stage, there).settle()
+    assert [each.became is None for each in there.told] == [True, False]
+
+
+def test_a_restart_loses_nothing_and_repeats_nothing(stage, a_finding, webhook) -> None:
+    desk = Desk(stage, webhook)
+    stage.submit(a_finding())
+    desk.settle()
+    desk.judge(a_finding(), "false_positive")  # and nobody has looked at it when control ends
+    for _ in range(2):
+        Desk(stage, webhook).settle()
+    assert [each.became is None for each in webhook.told] == [True, False]
+
+
+def test_many_findings_take_several_transactions_and_each_is_told_once(
+    desk, webhook, a_finding, monkeypatch
+) -> None:
+    monkeypatch.setattr(outcomes, "_MOST", 2)
+    for n in range(5):
+        desk.stage.submit(a_finding(n=n, wanted=Effect.FLAG))
+    desk.after(minutes=1)
+    webhook.told.clear()
+    desk.stage.revoke()
+    desk.after(minutes=1)
+    assert sorted(each.finding.id for each in webhook.told) == sorted(a_finding(n=n).id for n in range(5))
+    assert sum(each.became.lead for each in webhook.told) == 1
+
+
+def test_a_channel_hears_only_of_what_it_was_told(stage, a_finding) -> None:
+    old, new = Kept("old"), Kept("new")
+    Desk(stage, old)
+    stage.submit(a_finding())
+    both = Desk(stage, old, new)
+    both.settle()
+    both.judge(a_finding(), "false_positive")
+    both.after(minutes=1)
+    assert (len(old.told), new.told) == (2, [])
+
+
+def test_beside_slack_alone_nothing_is_queued_and_later_channels_hear_of_later_acts(
+    stage, a_finding, webhook
+) -> None:
+    desk = Desk(stage, slack=True)
+    stage.submit(a_finding())
+    desk.judge(a_finding(), "confirmed")
+    desk.settle()
+    later = Desk(stage, webhook, slack=True)
+    later.settle()
+    assert webhook.told == []
+    stage.submit(a_finding("sess_2"))
+    later.judge(a_finding("sess_2"), "confirmed")
+    later.settle()
+    assert [each.finding.session_id for each in webhook.told] == ["sess_2", "sess_2"]
+
+
+def test_an_upgrade_tells_nothing_of_before_and_all_of_what_was_queued_then(stage, a_finding, webhook) -> None:
+    stage.submit(a_finding())
+    stage.submit(a_finding("sess_2"))
+    body = {"verdict": "confirmed", "reason": "before"}
+    stage.call("POST", f"/v1/findings/{a_finding().id}/verdict", "analyst", json=body)
+    with stage.deps.store.write() as rows:  # as a version before wrote it, one for what was approved beside it
+        payload = rows.alerts.payload(rows.alerts.named(alert_name("acme", a_finding().id)))
+        told = {key: each for key, each in json.loads(payload).items() if key != "became"}
+        known = {"kind": "finding", "case_key": told["case"], "payload": json.dumps(told), "now": stage.clock()}
+        rows.alerts.add(**known, idempotency_key="approved")
+    desk = Desk(stage, webhook)
+    desk.settle()
+    assert [each for each in webhook.told if each.became is not None] == []
+    stage.clock.pass_(minutes=1)
+    stage.revoke()
+    desk.settle()
+    assert [each.finding.id for each in webhook.told if each.became] == [a_finding().id]
+
+
+def test_after_a_session_was_given_back_only_what_came_since_is_told_of(desk, webhook, a_finding) -> None:
+    revoked_itself(desk, a_finding)
+    desk.after(minutes=1)
+    desk.stage.reinstate()
+    desk.after(minutes=1)
+    webhook.told.clear()
+    desk.stage.revoke()
+    desk.after(minutes=1)
+    assert [each.finding.id for each in webhook.told] == [a_finding().id], "or nobody heard that it is revoked"
+    desk.stage.reinstate()
+    desk.after(minutes=1)
+    later = a_finding(n=0, epoch=2, time=desk.stage.clock(), wanted=Effect.FLAG)
+    assert desk.stage.submit(later).status_code == 200
+    desk.after(minutes=1)
+    webhook.told.clear()
+    desk.stage.revoke()
+    desk.after(minutes=1)
+    assert [each.finding.id for each in webhook.told] == [later.id]
+
+
+def test_what_another_version_wrote_stops_nothing(desk, webhook, a_finding) -> None:
+    desk.stage.submit(a_finding())
+    desk.stage.submit(a_finding("sess_2"))
+    desk.settle()
+    with desk.stage.deps.store.write() as rows:
+        number = rows.alerts.named(alert_name("acme", a_finding().id))
+        rows.connection.exec_driver_sql(f"UPDATE control_alert SET payload = '{{}}' WHERE id = {number}")
+    desk.stage.clock.pass_(minutes=1)
+    for session in ("sess_1", "sess_2"):
+        desk.judge(a_finding(session), "confirmed")
+        desk.stage.revoke(session)
+    asked = desk.stage.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "typo"})
+    desk.stage.decide(asked.json()["approval"]["id"], "deny")
+    with desk.stage.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_approval SET action = 'of a later version'")
+    desk.settle()
+    heard = [each for each in webhook.told if each.became]
+    assert [each.finding.session_id for each in heard] == ["sess_2", "sess_2"]
+
+
+def test_an_act_on_a_session_of_which_nobody_was_told_is_no_news(desk, webhook) -> None:
+    desk.stage.revoke("sess_9")
+    desk.after(seconds=timedelta(minutes=1).total_seconds())
+    assert webhook.told == []
