@@ -1,5 +1,6 @@
 """From findings to Slack: none lost, none shown twice, in order, at Slack's pace, whatever breaks on the way."""
 
+import os
 import random
 from dataclasses import replace
 from datetime import timedelta
@@ -485,19 +486,20 @@ def test_who_failed_late_with_a_write_does_not_take_it_from_the_process_that_has
 def test_hundreds_of_findings_within_seconds_keep_to_the_limits_and_none_is_lost(
     make_office, slack, a_finding
 ) -> None:
+    many = int(os.environ.get("FINDINGS", "240"))  # FINDINGS=600 is the long one
     office = make_office(serve=False)
     slack.rates.on = True
     kinds = random.Random(6)
     monitor = Principal("monitor", "monitor", frozenset({"*"}), jti="j", expires_at=office.clock())
-    for n in range(600):
+    for n in range(many):
         severity = kinds.choices(["low", "medium", "high", "critical"], [50, 30, 18, 2])[0]
         receive(office.deps, monitor, a_finding(f"sess_{n:04}", severity=severity))
         office.clock.pass_(seconds=0.03)
-        if n % 200 == 0:
+        if n % (many // 3) == 0:
             office.settle()
     until_settled(office)
     listed = "".join(str(message["blocks"]) for message in slack.messages)
-    missing = [n for n in range(600) if f"`sess_{n:04}`" not in listed]
+    missing = [n for n in range(many) if f"`sess_{n:04}`" not in listed]
     assert missing == []
     assert slack.rates.busiest(10) <= 12, "about one message a second"
-    assert len(slack.roots()) < 60
+    assert len(slack.roots()) < 30 + many // 20
