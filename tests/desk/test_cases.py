@@ -108,7 +108,7 @@ def test_the_message_follows_what_its_session_acts_under(office, slack, a_findin
         maya.revoke_subject("acme", "agent", "agent_1", reason="its image was altered", seconds=3600)
         office.after(minutes=1)
         assert "can still act" not in office.text()
-        assert "agent `agent_1` revoked until 2026-05-12 13:00:" in office.text()
+        assert "agent `agent_1` revoked until 2026-05-12 13:00 UTC" in office.text()
         assert "can still act" not in office.command("session sess_1", LEE)
         assert "agent `agent_1` revoked until" in office.command("session sess_1", LEE)
         if ends == "lifted":
