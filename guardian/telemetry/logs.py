@@ -3,8 +3,8 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
-from contextlib import suppress
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -55,6 +55,20 @@ def configure_logging(
     root.handlers = [each for each in root.handlers if not isinstance(each, _OfLibraries)]
     root.addHandler(handler)
     logging.getLogger("kafka.net.selector").setLevel("ERROR")  # it warns of each step that a busy machine delays
+
+
+@contextmanager
+def only_errors() -> Iterator[None]:
+    """Where nobody has configured logging, as in a notebook, what runs within logs errors alone: structlog would
+    print all of it to stdout."""
+    if structlog.is_configured():
+        yield
+        return
+    configure_logging(level="ERROR", json=False, libraries="CRITICAL")
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
 
 
 class _Printing(structlog.WriteLogger):

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+import structlog
 
 from guardian.archive.reader import Archive
 from guardian.demo import weeks
@@ -50,6 +51,17 @@ def test_it_is_kept_in_the_users_cache_whole_or_not_at_all(tmp_path, one_quick_w
     assert [path.name for path in root.parent.iterdir()] == [root.name]
     assert seen[-1] == (5, 5)
     assert sum(batch.num_rows for batch in Archive(root).batches(["tool"])) > 0
+
+
+def test_in_a_notebook_where_nobody_has_configured_logging_nothing_is_printed(tmp_path, one_quick_week, capsys):
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    try:
+        sample(tmp_path / "a")
+        assert capsys.readouterr() == ("", "")
+        assert not structlog.is_configured()
+    finally:
+        structlog.configure(**before)
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path, one_quick_week):
