@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from guardian.cli.asking import ControlOption, Limit, OneOfMany, OnlyTenant, Why, client, named, newest, one_line
-from guardian.cli.common import JsonOption, escape, print_json
+from guardian.cli.common import FAULT, JsonOption, escape, print_json
 from guardian.domain.finding import Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.text import counted, moment, visible
@@ -174,7 +174,7 @@ def _judge(
             typer.echo(one_line(f"{told}; `{listed}` lists them"), err=True)
     if refused:
         typer.echo(f"{len(findings) - refused} dismissed, {refused} refused", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(FAULT)
 
 
 def _list_of(tenant_id: str, session_id: str) -> str:

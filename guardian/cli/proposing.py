@@ -52,9 +52,9 @@ def propose(
     rejections: RejectionsOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    verify: Annotated[Path | None, typer.Option("--verify", hidden=True)] = None,
-    since: Annotated[str | None, typer.Option("--since", hidden=True)] = None,
-    own: Annotated[bool, typer.Option("--own", hidden=True)] = False,
+    verify: Annotated[Path | None, typer.Option("--verify", hidden=True, help="Now `guardian verify`.")] = None,
+    since: Annotated[str | None, typer.Option("--since", hidden=True, help="Goes with --verify.")] = None,
+    own: Annotated[bool, typer.Option("--own", hidden=True, help="Now `guardian propose-own`.")] = False,
 ) -> None:
     """Propose the least privilege that agents really need, with evidence and cost. Nothing is applied.
 

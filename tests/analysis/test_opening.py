@@ -26,7 +26,7 @@ from guardian.tightening.redacted import SHAPED
 from guardian.tightening.rejections import reject
 from guardian.tightening.surface import Surface
 from guardian.wire.client import ControlClient
-from guardian.wire.findings import FindingPage
+from guardian.wire.findings import FindingPage, ListedFinding
 
 
 def test_a_folder_a_file_address_and_a_configuration_are_the_same_archive(sample_root, tmp_path):
@@ -168,6 +168,10 @@ def test_control_wants_a_token():
         open_control("http://127.0.0.1:9", tenant="*")
 
 
+def _listed(views):
+    return tuple(ListedFinding(**dict(view)) for view in views)
+
+
 def test_control_is_asked_page_by_page_and_for_the_one_tenant_only(control, monkeypatch):
     views = list(reversed(control.views))
     asked = []
@@ -179,7 +183,7 @@ def test_control_is_asked_page_by_page_and_for_the_one_tenant_only(control, monk
         at = int(query.get("cursor", 0))
         mine = [view for view in views if view.finding.tenant_id == query.get("tenant_id", view.finding.tenant_id)]
         more = str(at + 4) if at + 4 < len(mine) else None
-        return httpx.Response(200, text=FindingPage(items=tuple(mine[at : at + 4]), next=more).model_dump_json())
+        return httpx.Response(200, text=FindingPage(items=_listed(mine[at : at + 4]), next=more).model_dump_json())
 
     transport = httpx.MockTransport(answer)
     monkeypatch.setattr(
@@ -218,7 +222,7 @@ def test_each_tenants_newest_are_asked_for_whatever_others_have_and_where_some_a
             for each in reversed(views)
             if each.finding.tenant_id == query.get("tenant_id", each.finding.tenant_id)
         ]
-        return httpx.Response(200, text=FindingPage(items=tuple(mine)).model_dump_json())
+        return httpx.Response(200, text=FindingPage(items=_listed(mine)).model_dump_json())
 
     transport = httpx.MockTransport(answer)
     monkeypatch.setattr(

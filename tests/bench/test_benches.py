@@ -121,9 +121,9 @@ def test_revocations_that_never_arrived_are_no_figure() -> None:
 def test_the_sources_bench_decodes_records_of_every_format_there_is(bench_here: Callable[..., Rows]) -> None:
     from guardian.bootstrap import plugins
 
-    rows = {row["name"]: row for row in bench_here("sources", "--records", "20")}
+    rows = {row["name"]: row for row in bench_here("sources", "--records", "100")}
     assert set(rows) == {f"decode, {name}" for name in plugins.names("sources")}
-    assert all(row["value"] > 0 and row["baseline"] > 0 and row["n"] == 20 for row in rows.values())
+    assert all(row["value"] > 0 and row["baseline"] > 0 and row["n"] == 100 for row in rows.values())
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach
 from guardian.domain.identity import SessionKey
 from guardian.domain.text import visible
 from guardian.evaluation.labels import read_labels
-from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, PersonsVerdict
+from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, ListedFinding, PersonsVerdict
 from guardian.wire.sessions import SessionPage, SessionView
 
 AT = datetime(2026, 5, 12, tzinfo=UTC)
@@ -118,7 +118,7 @@ def test_a_session_that_a_person_revoked_and_nobody_judged_is_not_honest(capsys,
 
 def of(capsys, monkeypatch, *views, words=None):
     def findings(kind, **_):
-        return FindingPage(items=[each for each in views if each.finding.kind == kind])
+        return FindingPage(items=[ListedFinding(**dict(each)) for each in views if each.finding.kind == kind])
 
     def sessions(**_):
         named = [{"session_id": name, "last_word": word} for name, word in (words or {}).items()]

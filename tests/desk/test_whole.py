@@ -1,5 +1,6 @@
 """The whole of it as an operator configures it: control with its queue, from a finding to a click and back."""
 
+import json
 import time
 from pathlib import Path
 
@@ -45,10 +46,14 @@ def test_a_finding_becomes_a_case_and_a_click_a_revocation(tmp_path: Path, slack
         assert got.status_code == 200
         assert "Done" in slack.until(lambda: slack.ephemeral)[0]["text"]
         slack.until(lambda: "■ Revoked" in str(slack.roots()[0]["blocks"]))
-        slack.until((tmp_path / "findings.jsonl").exists)
+        told = tmp_path / "findings.jsonl"
+        slack.until(lambda: told.exists() and told.read_text().count("\n") == 2)
     finally:
         control.stop()
-    assert (tmp_path / "findings.jsonl").read_text().count("\n") == 1, "other channels have their own outbox"
+    of_finding = [json.loads(line) for line in told.read_text().splitlines()]
+    assert [each["activity_name"] for each in of_finding] == ["Create", "Update"], (
+        "other channels have their own outbox"
+    )
     trail = [each["record"] for each in auditing.export(settings, 0)]
     (act,) = (each for each in trail if each["action"] == "revoke")
     (issued,) = (each for each in trail if each["action"] == "issueToken" and each["jti"] == act["jti"])
