@@ -201,11 +201,10 @@ class LedgerRows:
         for column, told in ((live.c.subject_type, subject_type), (live.c.subject_id, subject_id)):
             if told is not None:
                 wanted = wanted.where(column == told)
-        newest = live.c.epoch.desc(), live.c.n.desc()
-        some = wanted.order_by(*newest).limit(limit).subquery()  # the ledger is read for this page alone
-        found = select(ledger).join(some, _place == tuple_(some.c.epoch, some.c.n))
-        rows = self.connection.execute(found.order_by(ledger.c.epoch.desc(), ledger.c.n.desc()))
-        return [_entry(row) for row in rows]
+        some = wanted.order_by(live.c.epoch.desc(), live.c.n.desc()).limit(limit).subquery()
+        # sorted there, SQLite may walk along all of the ledger
+        rows = self.connection.execute(select(ledger).join(some, _place == tuple_(some.c.epoch, some.c.n)))
+        return sorted(map(_entry, rows), key=lambda entry: entry.revision, reverse=True)
 
     def each_live(self) -> Iterator[LedgerEntry]:
         """All live revocations likewise, one by one, fetched in parts: use it up within the transaction."""

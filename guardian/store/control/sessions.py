@@ -164,7 +164,9 @@ class SessionRows:
 
     def names(self, tenant_id: str, field: str, name: str) -> bool:
         """Whether a version of some session's envelope, or a finding on one, has `name` in `field`."""
-        return self._any(*((t.c.tenant_id == tenant_id) & (t.c[field] == name) for t in (envelope, session)))
+        registered = (envelope.c.tenant_id == tenant_id) & (envelope.c[field] == name)
+        tenant = NoIndex(session.c.tenant_id)  # its index would lead through all that the tenant has
+        return self._any(registered, (tenant == tenant_id) & (session.c[f"{field}_key"] == name))
 
     def has_tenant(self, tenant_id: str) -> bool:
         """Whether it has a session or a registered envelope."""

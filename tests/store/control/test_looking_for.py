@@ -101,6 +101,38 @@ def test_the_sessions_of_an_agent_a_delegator_a_task_or_a_name_are_found_without
         assert name == "session_id" or not any("TEMP B-TREE" in step for step in plans[flagged:])
 
 
+def test_whether_any_session_names_an_agent_a_delegator_or_a_task_is_seen_without_reading_the_tenants(store):
+    asked = {"agent_id": ("a1", WIDE), "delegator_id": ("u1", WIDE), "task_id": ("t1", WIDE)}
+    with store.write() as rows:
+        find(rows, "s1")
+        find(rows, "s2", agent=WIDE, delegator_id=WIDE, task_id=WIDE)
+        plans = planned(rows)
+        for field, names in asked.items():
+            assert all(rows.sessions.names("acme", field, name) for name in names)
+            assert not rows.sessions.names("acme", field, WIDE + "x")
+            assert not rows.sessions.names("globex", field, names[0])
+    steps = [step for step in plans if "control_session" in step]
+    assert len(steps) == 12
+    assert [step for step in steps if "_key=?" not in step] == []
+
+
+def test_what_is_revoked_is_listed_without_reading_the_rest_of_the_ledger(store):
+    for n in range(4):
+        with store.write() as rows:
+            for name, status in ((f"s{n}", "revoked"), ("often", ("revoked", "reinstated")[n % 2])):
+                rows.ledger.append(
+                    tenant_id=("acme", "globex")[n % 2], subject_id=name, status=status, reason_code="manual",
+                    reason="", actor="ann", now=NOW, expires_at=NOW + MINUTE,
+                )  # fmt: skip
+    for scope, wanted in ((None, ["s3", "often", "s2"]), ({"acme"}, ["often", "s2", "s0"])):
+        with store.read() as rows:
+            plans = planned(rows)
+            assert [each.subject_id for each in rows.ledger.newest_live(scope, limit=3)] == wanted
+        steps = [step for step in plans if "control_ledger" in step]
+        assert steps
+        assert [step for step in steps if "(epoch=? AND n=?)" not in step] == []
+
+
 def test_of_several_names_the_index_of_the_one_that_the_fewest_share_is_walked_along(store):
     with store.write() as rows:
         find(rows, "s1", agent="a1", delegator_id="u1")
