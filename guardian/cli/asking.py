@@ -17,6 +17,7 @@ from guardian.wire.approvals import BreakerView, BreakGlassTaken
 from guardian.wire.base import Page
 from guardian.wire.calls import sound_token
 from guardian.wire.evidence import EvidenceClient
+from guardian.wire.policies import PolicyExplanation
 from guardian.wire.sessions import ModeView
 
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
@@ -122,7 +123,11 @@ def show_unheard(name: str, of: str, *, unheard: bool) -> None:
         typer.echo(one_line(f"control had not heard of {name}: no {of} has that name"), err=True)
 
 
-def show_unheard_tenant(view: ModeView | BreakerView | BreakGlassTaken) -> None:
+def show_unheard_session(tenant_id: str, session_id: str, *, unheard: bool) -> None:
+    show_unheard(f"{tenant_id}/{session_id}", "finding or envelope", unheard=unheard)
+
+
+def show_unheard_tenant(view: ModeView | BreakerView | BreakGlassTaken | PolicyExplanation) -> None:
     show_unheard(view.tenant_id, "session, envelope or machine's token", unheard=view.unheard)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from guardian.cli.asking import ControlOption, Tenant, client, one_line, show_unheard
+from guardian.cli.asking import ControlOption, Tenant, client, one_line, show_unheard_session, show_unheard_tenant
 from guardian.cli.common import FAULT, ConfigOption, JsonOption, print_json, settings_from
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError, PolicyError
@@ -132,8 +132,10 @@ def explain(
     """
     with client(config) as control:
         told = control.explain(tenant, session, action=action, role=role)
-    name = tenant if session is None else f"{tenant}/{session}"
-    show_unheard(name, "finding or envelope", unheard=told.unheard)
+    if session is None:
+        show_unheard_tenant(told)
+    else:
+        show_unheard_session(tenant, session, unheard=told.unheard)
     if as_json:
         print_json(told)
     else:

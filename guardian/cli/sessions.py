@@ -15,6 +15,7 @@ from guardian.cli.asking import (
     newest,
     one_line,
     show_unheard,
+    show_unheard_session,
     show_unheard_tenant,
 )
 from guardian.cli.common import WAITS, JsonOption, print_json
@@ -275,8 +276,7 @@ def _followed(control: ControlClient, tenant: str) -> bool:
 
 
 def _show_unheard(result: ActResult) -> None:
-    name = f"{result.session.tenant_id}/{result.session.session_id}"
-    show_unheard(name, "finding or envelope", unheard=result.unheard)
+    show_unheard_session(result.session.tenant_id, result.session.session_id, unheard=result.unheard)
 
 
 def _show_subject(done: SubjectResult, *, as_json: bool) -> None:

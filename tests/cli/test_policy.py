@@ -174,7 +174,9 @@ def test_explain_says_which_policy_decides_and_on_what_facts(policy, home):
 
 def test_explain_for_programs_and_about_the_tenant(policy, home):
     args = ("explain", "acme", "--action", "setMode", "--role", "approver", "--json", "-c", str(home))
-    told = PolicyExplanation.model_validate_json(printed(policy(*args))[0])
+    done = policy(*args)
+    assert "control had not heard of acme: no session, envelope or machine's token has that name" in done.stderr
+    told = PolicyExplanation.model_validate_json(printed(done)[0])
     assert (told.role, told.action, told.session_id) == ("approver", "setMode", None)
     assert not told.allowed
     assert told.needs_approval
