@@ -194,7 +194,8 @@ def _show_grants(control: EvidenceClient, tenant: str | None, *, as_json: bool) 
     """All that hold now: each is a person who acts alone."""
     from guardian.cli.tables import plain, show_rows
 
-    views = tuple(listed(lambda cursor: control.break_glass_grants(tenant_id=tenant, holding=True, cursor=cursor)))
+    found = listed(lambda cursor: control.break_glass_grants(tenant_id=tenant, holding=True, cursor=cursor))
+    views = tuple(each for each in found if each.ended_at is None)  # a control of an older version lists all
     if as_json:
         print_json(BreakGlassPage(items=views))
         return
