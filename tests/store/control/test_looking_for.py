@@ -9,6 +9,7 @@ from sqlalchemy import event, text
 
 from guardian.domain.finding import Effect, Finding, Kind, NamedBreach, Reason, Subject
 from guardian.domain.identity import SessionKey
+from guardian.store.columns import in_key
 from guardian.store.control import scope as scope_module
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
@@ -279,6 +280,15 @@ def test_of_an_entry_that_the_index_gives_to_another_tenant_that_one_hears_nothi
         assert [each.seq for each in rows.audit.told(None, limit=9)] == [3, 2, 1]
 
 
+def test_a_tenant_that_is_called_as_anothers_long_name_is_held_sees_nothing_of_that_one(store):
+    with store.write() as rows:
+        rows.audit.append({"at": "2026-05-12T12:00:00+00:00", "actor": "p", "tenant_id": "t" * 300})
+        (entry,) = rows.audit.told({in_key("t" * 300)}, limit=9, actor="p")
+        assert entry.record is None
+        (entry,) = rows.audit.told({"t" * 300}, limit=9, actor="p")
+        assert entry.record is not None
+
+
 def test_a_trail_that_was_cut_goes_on_and_no_older_name_finds_its_new_entries_for_another_tenant(store):
     told = {"at": NOW.isoformat(), "actor": "maya"}
     with store.write() as rows:
@@ -308,8 +318,8 @@ def test_an_upgrade_looks_into_what_was_there(tmp_path):
     copy(newest, engine, "control_head", "control_audit", "control_session", "control_finding")
     with writing(engine) as connection:
         connection.execute(text("UPDATE control_audit SET record = '[]' WHERE seq = 2"))
-        connection.execute(text("UPDATE control_audit SET record = 'damaged' WHERE seq = 3"))
-        connection.execute(text("UPDATE control_finding SET finding = 'damaged' WHERE seq = 2"))
+        connection.execute(text("UPDATE control_audit SET record = CAST(X'FF7B' AS TEXT) WHERE seq = 3"))
+        connection.execute(text("UPDATE control_finding SET finding = CAST(X'22FF22' AS TEXT) WHERE seq = 2"))
     go(engine, "head")
     with reading(engine) as now, reading(newest) as then:
         for table, spared in (("control_finding_about", 2), ("control_audit_told", 2)):

@@ -63,6 +63,12 @@ def _index(table: str, *columns: str) -> None:
     op.create_index(f"ix_{table}_{'_'.join(columns)}", table, list(columns))
 
 
+def _raw(connection: sa.Connection, name: str) -> sa.ColumnElement[Any]:
+    """A text as it lies there: in SQLite one that was damaged need be no UTF-8, and would not be read at all."""
+    text = sa.column(name, sa.Text)
+    return sa.cast(text, sa.LargeBinary).label(name) if connection.dialect.name == "sqlite" else text
+
+
 def _key_sessions(connection: sa.Connection) -> None:
     keys = (sa.column(f"{name}_key", InKey) for name in _NAMES)
     known = sa.table("control_session", sa.column("seq"), *map(sa.column, _NAMES), *keys)
@@ -78,10 +84,9 @@ def _key_sessions(connection: sa.Connection) -> None:
 def _look_into_findings(connection: sa.Connection) -> None:
     about = sa.table("control_finding_about", *map(sa.column, ("what", "seq", "tenant_id")))
     after = 0
-    wanted = sa.text(
-        "SELECT seq, tenant_id, finding FROM control_finding WHERE seq > :after ORDER BY seq LIMIT 200"
-    )
-    while rows := connection.execute(wanted, {"after": after}).all():
+    seq, lies = sa.column("seq", sa.Integer), _raw(connection, "finding")
+    wanted = sa.select(seq, sa.column("tenant_id"), lies).select_from(sa.table("control_finding")).order_by(seq)
+    while rows := connection.execute(wanted.where(seq > after).limit(200)).all():
         found = [
             {"what": what, "seq": row.seq, "tenant_id": row.tenant_id}
             for row in rows
@@ -92,7 +97,7 @@ def _look_into_findings(connection: sa.Connection) -> None:
         after = rows[-1].seq
 
 
-def _named(text: str) -> set[str]:
+def _named(text: str | bytes) -> set[str]:
     """As `FindingRows.add` writes it down; nothing of what cannot be read."""
     try:
         told = json.loads(text)
@@ -100,8 +105,8 @@ def _named(text: str) -> set[str]:
         names = [] if agent is None else [f"agent:{agent}"]
         names += [f"breach:{each['name']}" for each in told.get("breaches", [])[:_MOST]]
         names += [f"signal:{each['signal']}" for each in told.get("reasons", [])[:_MOST]]
-        return {in_key(name.replace("\x00", "\ufffd")) for name in names}
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return {in_key(_storable(name)) for name in names}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return set()
 
 
@@ -109,13 +114,14 @@ def _look_into_trail(connection: sa.Connection) -> None:
     at = sa.column("at", UtcDateTime)
     told = sa.table("control_audit_told", *map(sa.column, ("seq", "actor", "action", "tenant_id")), at)
     after = 0
-    wanted = sa.text("SELECT seq, record FROM control_audit WHERE seq > :after ORDER BY seq LIMIT :most")
-    while rows := connection.execute(wanted, {"after": after, "most": _AT_ONCE}).all():
+    seq, lies = sa.column("seq", sa.Integer), _raw(connection, "record")
+    wanted = sa.select(seq, lies).select_from(sa.table("control_audit")).order_by(seq).limit(_AT_ONCE)
+    while rows := connection.execute(wanted.where(seq > after)).all():
         connection.execute(told.insert(), [{"seq": row.seq, **_told(row.record)} for row in rows])
         after = rows[-1].seq
 
 
-def _told(text: str) -> dict[str, Any]:
+def _told(text: str | bytes) -> dict[str, Any]:
     """As `AuditRows.append` writes it down; a damaged entry stays to be found by nobody's name."""
     try:
         record = json.loads(text)
@@ -132,4 +138,9 @@ def _told(text: str) -> dict[str, Any]:
 
 
 def _name(told: object) -> str | None:
-    return in_key(told.replace("\x00", "\ufffd")) if isinstance(told, str) else None
+    return in_key(_storable(told)) if isinstance(told, str) else None
+
+
+def _storable(name: str) -> str:
+    """Without NUL, which PostgreSQL cannot store, and halves of pairs, which no database can."""
+    return name.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
