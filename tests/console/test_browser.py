@@ -127,6 +127,19 @@ def test_dismissing_with_the_keyboard_alone(served, someone, scribe):
     assert served.audit(action="dismiss", session_id="keys_1", actor="maya") != []
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_box_stands_before_what_it_chooses(served, someone, scribe, width):
+    served.submit(scribe.finding("box_1"))
+    page = someone("maya", viewport={"width": width, "height": 900})
+    page.goto(f"{served.url}/console/findings?session=box_1")
+    box, badge = (page.locator(f".stream li {what}").first.bounding_box() for what in ("input", ".badge"))
+    assert box["width"] < 30
+    assert 0 < badge["x"] - box["x"] < 40, "in the same line"
+    assert abs(badge["y"] - box["y"]) < 15
+    if width > 1000:
+        assert page.locator(".who").bounding_box()["y"] < 40, "the header has one line"
+
+
 def test_two_people_at_once(served, someone, scribe):
     served.submit(scribe.finding("two_1", n=5))
     maya, lee = someone("maya"), someone("lee", "responder")
