@@ -112,14 +112,18 @@ def _judge_all(pages: Pages, asked: Asked, verb: Verb) -> Response:
     if not reason:
         raise ValueError("give a reason; it is audited and shown to others")
     api, left, refusals = pages.api(asked), dict[str, str](), list[tuple[str, ControlError]]()
-    for each in chosen:
+    for place, each in enumerate(chosen):
         seen = left.get(each.seen, each.seen)
         try:
             done = api.judge(each.finding, verb, reason=reason, tenant_id=each.tenant or None, seen=seen)
         except ControlError as refusal:
-            if refusal.status in (None, 401, 429) or refusal.status >= 500:
+            if refusal.status not in (None, 401, 429) and refusal.status < 500:
+                refusals.append((each.finding, refusal))
+            elif refusal.status == 401 or place == len(refusals):  # nothing was done
                 raise
-            refusals.append((each.finding, refusal))
+            else:  # the next ones would hear the same
+                refusals += [(left_over.finding, refusal) for left_over in chosen[place:]]
+                break
         else:
             if each.seen != NO_CASE and done.digest:
                 left[each.seen] = done.digest

@@ -203,10 +203,12 @@ class Pick(NamedTuple):
     finding: str
 
 
-def pick_of(view: ListedFinding) -> str:
-    """What the check-box of a finding holds."""
+def pick_of(view: ListedFinding, visit: Visit) -> str:
+    """What the check-box of a finding holds; empty where there is none, as of one whose case cannot be read."""
+    if visit.principal.role in _READERS or view.finding.kind is Kind.CONTROL or view.dismissed:
+        return ""
     named = view.finding.tenant_id, view.finding.id
-    return "/".join((view.digest or NO_CASE, *(quote(name, safe="") for name in named)))
+    return "" if view.digest is None else "/".join((view.digest, *(quote(name, safe="") for name in named)))
 
 
 def picked(form: Mapping[str, str]) -> list[Pick]:

@@ -15,7 +15,6 @@ from guardian.domain.revocation import SubjectType
 from guardian.wire.approvals import ApprovalState
 from guardian.wire.base import SessionStatus
 from guardian.wire.evidence import EvidenceClient
-from guardian.wire.findings import FindingView
 
 _AT_ONCE = 50
 _Name = TypeVar("_Name", bound=str)
@@ -62,7 +61,6 @@ def revoked(pages: Pages, asked: Asked) -> Response:
 def findings(pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200) -> Response:
     """Those that are not dismissed can be, several at once; each is bound to its session's case as shown."""
     api, query = pages.api(asked), asked.query
-    judges = may_judge(asked.signed_in)
     tenant, session, agent, breach, signal = _typed(asked, "tenant", "session", "agent", "breach", "signal")
     judged = _one_of(query, "judged", ("yes", "no"))
     chosen = {
@@ -84,7 +82,7 @@ def findings(pages: Pages, asked: Asked, *, notice: Notice | None = None, status
         breach=breach,
         signal=signal,
         judged=None if judged is None else judged == "yes",
-        digests=judges,
+        digests=may_judge(asked.signed_in),
         limit=_AT_ONCE,
         cursor=query.get("cursor") or None,
     )
@@ -96,17 +94,14 @@ def findings(pages: Pages, asked: Asked, *, notice: Notice | None = None, status
         found=found,
         chosen=chosen,
         cursor=query.get("cursor") or None,
-        picks=[pick_of(each) if judges and _can_be_dismissed(each) else "" for each in found.items],
+        picks=[pick_of(each, asked.signed_in) for each in found.items],
+        picked=set(asked.form.values()),
         all=query.get("all") == "1",
         typed=asked.form.get("reason", ""),
         tenants=_tenants(api),
         kinds=[kind.value for kind in Kind],
         effects=[effect.value for effect in Effect],
     )
-
-
-def _can_be_dismissed(view: FindingView) -> bool:
-    return view.finding.kind is not Kind.CONTROL and not view.dismissed
 
 
 def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200) -> Response:

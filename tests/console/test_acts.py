@@ -11,11 +11,14 @@ from guardian.bootstrap.console import with_console
 from guardian.console import lists
 from guardian.console.forms import approval_form
 from guardian.control.app import create_app
+from guardian.control.cases import view
 from guardian.domain.finding import Effect, Kind
 from guardian.errors import ControlError
 from guardian.wire.evidence import EvidenceClient
+from guardian.wire.findings import VerdictRequest
 
 ORIGIN = "http://127.0.0.1:8731"
+JUDGE = EvidenceClient.judge
 
 
 def test_revoking_is_the_persons_act_with_their_reason(site):
@@ -174,6 +177,9 @@ def test_a_note_is_shown_as_text_and_kept_in_the_form_when_it_was_refused(site, 
     assert '<h2 id="notes">Notes</h2>' in html
     assert "&lt;script&gt;alert(1)" in html.partition('id="notes"')[2].partition("</section>")[0]
     assert "<script>" not in html
+    for n in range(31):
+        site.api("ann", "analyst").snooze("acme", "sess_1", hours=1, reason=f"once more, {n}")
+    assert '<h2 id="notes">Notes</h2>' in ann.session(), "nothing that came since covers it"
 
 
 def chosen(html: str, verb: str, browser, *titles: str, **fields: str):
@@ -209,6 +215,43 @@ def test_of_many_what_has_changed_since_is_not_dismissed_and_named(site, scribe)
     assert "the &lt;new&gt; release</textarea>" in got.text
     assert " checked>" not in got.text
     assert "sess_5" not in {each["session_id"] for each in site.audit(action="dismiss", result="false_positive")}
+
+
+def test_what_was_dismissed_before_control_failed_is_told(site, scribe, monkeypatch):
+    for n in (5, 6):
+        site.submit(scribe.finding(f"sess_{n}"))
+    ann, answered = site.signed_in("ann", "analyst"), []
+
+    def judge(self, *told, **more):
+        if answered:
+            raise ControlError("policy is away", status=503)
+        answered.append(told)
+        return JUDGE(self, *told, **more)
+
+    monkeypatch.setattr(EvidenceClient, "judge", judge)
+    got = chosen(ann.page("/console/findings"), "benign", ann, reason="all of them")
+    assert "Dismissed: 1. Not dismissed: fnd_" in got.text
+    assert "Nothing was done" not in got.text
+    assert "policy is away" in got.text
+    assert got.text.count(" checked>") == got.text.count('type="checkbox"') == 3, "who tries again need not choose"
+    got = chosen(ann.page("/console/findings"), "benign", ann, reason="all of them")
+    assert (got.status_code, "Nothing was done. policy is away" in got.text) == (503, True)
+
+
+def test_a_finding_whose_case_another_version_wrote_is_listed_without_a_box(site, scribe, monkeypatch):
+    site.submit(scribe.finding("sess_5"))
+    ann = site.signed_in("ann", "analyst")
+    before = ann.page("/console/findings").count('type="checkbox"')
+
+    case_of = view.case_view
+
+    def case_view(deps, rows, key):
+        return VerdictRequest.model_validate({}) if key.session_id == "sess_5" else case_of(deps, rows, key)
+
+    monkeypatch.setattr("guardian.control.routes.findings.case_view", case_view)
+    html = ann.page("/console/findings")
+    assert "sess_5" in html
+    assert html.count('type="checkbox"') == before - 1
 
 
 def test_a_list_that_somebody_elses_word_made_old_dismisses_nothing_of_that_session(site, scribe):

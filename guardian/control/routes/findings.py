@@ -1,9 +1,11 @@
 """`/v1/findings`: the monitor reports, people read and judge."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from guardian.control.authentication.caller import (
@@ -96,9 +98,13 @@ def list_findings(
 
 
 def _digests(deps: ControlDeps, rows: ControlRows, views: Sequence[FindingView]) -> dict[SessionKey, str]:
-    """Each session's case, looked at once."""
-    cases = {key: case_view(deps, rows, key) for key in {view.finding.key for view in views}}
-    return {key: NO_CASE if case is None else case.digest for key, case in cases.items()}
+    """Each session's case, looked at once; none of one of which another version wrote a finding."""
+    digests = dict[SessionKey, str]()
+    for key in {view.finding.key for view in views}:
+        with suppress(ValidationError):
+            case = case_view(deps, rows, key)
+            digests[key] = NO_CASE if case is None else case.digest
+    return digests
 
 
 @router.get("/{finding_id:path}", responses=documented(401, 403, 404, 409, 422, 503))
