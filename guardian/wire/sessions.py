@@ -18,7 +18,7 @@ class SessionView(Body):
     """One session. `protected` sessions are never revoked automatically.
 
     `severity` is that of the worst finding that still accuses it; only lists of those that are flagged say it.
-    `taken_by` works on its case.
+    `taken_by` works on its case, as lists and the session itself say, not the answer to an act.
     """
 
     tenant_id: Identifier

@@ -96,8 +96,10 @@ def show_session(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: Se
         findings = rows.findings.page({tenant_id}, limit=100, session_id=session_id)
         ledger = rows.ledger.of_session(key)
         also = revoked_with_it(rows, key, deps.sure(deps.clock()))
+        taken = rows.cases.taken([case_key(key)])
     shown = tuple(each.view for each in findings)
-    return SessionDetail(session=known.view, findings=shown, ledger=tuple(ledger), also_revoked=also)
+    session = _listed(known, taken, told=False)
+    return SessionDetail(session=session, findings=shown, ledger=tuple(ledger), also_revoked=also)
 
 
 @router.post("/{tenant_id}/{session_id:path}/revoke", responses=_TWO)
