@@ -28,6 +28,7 @@ from guardian.wire.sessions import SessionDetail, SessionView
 
 PER_PAGE = 50
 _AUDIT_LINES = 30
+_NOTES = 100
 _NEAR = 2
 _WAITING = 500
 _IN_FULL = 5
@@ -146,15 +147,19 @@ def page(
         parent=parent,
         parent_known=parent is not None and unless_refused(lambda: api.session(tenant, parent)) is not None,
         audit=audit,
-        notes=[]
-        if audit is None
-        else [line.record for line in audit.items if line.record.get("result") == "noted"],
+        notes=_notes(api, tenant, session),
         policy=_would(api, detail),
         forms=forms,
         typed=left_over(forms, asked.form),
         exception_days=pages.parts.exception_days,
         wide="1" if asked.query.get("wide") else "",
     )
+
+
+def _notes(api: EvidenceClient, tenant: str, session: str) -> list[dict[str, Any]]:
+    """What people left on the case, the newest first, however much the session did since."""
+    told = unless_refused(lambda: api.session_audit(tenant, session, limit=_NOTES, action="note"))
+    return [] if told is None else [each.record for each in told.items if each.record.get("result") == "noted"]
 
 
 def _held(api: EvidenceClient, tenant: str, session: str) -> tuple[ApprovalView, ...]:

@@ -17,9 +17,11 @@ class EvidenceClient(DeskClient):
         """A link that opens the evidence pages once, as the caller."""
         return self._ask(SignInLink, "POST", "/v1/sign-in-links", query={"path": path or None})
 
-    def session_audit(self, tenant_id: str, session_id: str, *, limit: int, cursor: str | None) -> AuditPage:
+    def session_audit(
+        self, tenant_id: str, session_id: str, *, limit: int, cursor: str | None = None, action: str | None = None
+    ) -> AuditPage:
         path = f"/v1/session-audit/{segment(tenant_id)}/{segment(session_id)}"
-        return self._ask(AuditPage, "GET", path, query={"limit": limit, "cursor": cursor})
+        return self._ask(AuditPage, "GET", path, query={"action": action, "limit": limit, "cursor": cursor})
 
     def audit(
         self,

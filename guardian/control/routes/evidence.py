@@ -21,7 +21,7 @@ from guardian.control.authentication.caller import (
 from guardian.control.authentication.visiting import make_link
 from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps
-from guardian.control.problems import READS, documented
+from guardian.control.problems import READS, check_calendar, documented
 from guardian.control.revocations.kin import lineage
 from guardian.domain.identity import Identifier, SessionKey
 from guardian.store.control.audit import RawEntry, stored_json
@@ -59,13 +59,14 @@ def show_session_audit(
     tenant_id: TenantId,
     session_id: SessionId,
     before: Before,
+    action: NameFilter = None,
     limit: Limit = 50,
 ) -> AuditPage:
     """Every decision about this session, what was permitted and what was not, and what guardian did to its
-    revocation by itself; the newest first."""
+    revocation by itself, or of these one `action`; the newest first."""
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        found = rows.audit.about(tenant_id, session_id, limit=limit + 1, before=before)
+        found = rows.audit.about(tenant_id, session_id, limit=limit + 1, before=before, action=action)
     shown, onward = page(found, limit)
     return AuditPage(items=tuple(map(_line, shown)), next=onward)
 
@@ -85,6 +86,8 @@ def list_audit(
     """Who did what, the newest first, within the caller's tenants. What concerns no tenant, such as signing in, is
     shown to tokens of every tenant only."""
     scope = may_read(deps, caller, "readAudit", tenant_id)
+    for name, at in (("since", since), ("until", until)):
+        check_calendar(name, at)
     with deps.store.read() as rows:
         found = rows.audit.told(
             scope, limit=limit + 1, before=before, actor=actor, action=action, since=since, until=until

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import rfc8785
-from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType
@@ -81,10 +81,15 @@ class AuditRows:
         for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
             yield AuditEntry(row.seq, row.record, row.hash)
 
-    def about(self, tenant_id: str, session_id: str, *, limit: int, before: int | None = None) -> list[RawEntry]:
-        """The entries on one session, the newest first; `before` continues a page."""
+    def about(
+        self, tenant_id: str, session_id: str, *, limit: int, before: int | None = None, action: str | None = None
+    ) -> list[RawEntry]:
+        """The entries on one session, or of one action on it, the newest first; `before` continues a page."""
         wanted = select(*_raw()).join(audit_about, audit_about.c.seq == audit.c.seq)
         wanted = wanted.where(audit_about.c.tenant_id == tenant_id, audit_about.c.session_id == session_id)
+        if action is not None:
+            named = exists().where(audit_told.c.seq == audit_about.c.seq, audit_told.c.action == in_key(action))
+            wanted = wanted.where(named)
         if before is not None:
             wanted = wanted.where(audit_about.c.seq < before)
         rows = self.connection.execute(wanted.order_by(audit_about.c.seq.desc()).limit(limit))
@@ -126,7 +131,7 @@ class AuditRows:
                 return []
             wanted = wanted.where(of.at <= at, or_(of.at < at, of.seq < before))
         found = (RawEntry(*row) for row in self.connection.execute(wanted.order_by(*place).limit(limit)))
-        return [each if _is_of(each, tenants) else RawEntry(each.seq, None, None) for each in found]
+        return [each if _is_of(each, scope) else RawEntry(each.seq, None, None) for each in found]
 
     def naming(self, tenant_id: str, session_id: str, text: str) -> list[AuditEntry]:
         """The entries on one session that hold `text` in quotes, the newest first, however many came since."""
@@ -187,13 +192,14 @@ def _told(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"actor": "", "action": "", "tenant_id": None, **known, "at": _at(record) or _NO_TIME}
 
 
-def _is_of(entry: RawEntry, tenants: Collection[str] | None) -> bool:
-    """Whether the entry itself says so: nothing else is believed."""
-    if tenants is None:
+def _is_of(entry: RawEntry, scope: Scope) -> bool:
+    """Whether the entry itself says so, in full: nothing else is believed."""
+    if scope is None:
         return True
     with suppress(ValueError):
         record = stored_json(entry.record)
-        return isinstance(record, dict) and _told(record)["tenant_id"] in tenants
+        tenant_id = record.get("tenant_id") if isinstance(record, dict) else None
+        return isinstance(tenant_id, str) and tenant_id in scope
     return False
 
 
