@@ -131,7 +131,10 @@ def _ids(told: Sequence[str]) -> list[str]:
     ids = list[str]()
     for each in told:
         if each == "-":
-            ids += filter(None, map(str.strip, sys.stdin))
+            try:
+                ids += filter(None, map(str.strip, sys.stdin))
+            except UnicodeDecodeError as error:
+                raise ConfigurationError(f"standard input is no UTF-8 text: {error}") from error
         elif not each.strip():
             raise ConfigurationError("an id is empty and names nothing; give a finding's id, fnd_...")
         else:

@@ -131,6 +131,11 @@ def test_who_names_no_finding_is_told_so(guardian, home: Path, args: list[str], 
     assert (done.returncode, why in done.stderr) == (2, True), done.stderr
 
 
+def test_what_is_no_text_on_standard_input_is_told(guardian, home: Path) -> None:
+    done = guardian("dismiss", "-", "--reason", "x", "-c", str(home / "guardian.yaml"), stdin=b"fnd_\xff\n")
+    assert (done.returncode, "no UTF-8 text" in done.stderr) == (2, True), done.stderr
+
+
 def test_what_control_would_answer_of_every_finding_is_said_once(guardian, home: Path) -> None:
     done = guardian("dismiss", "a", "b", "--reason", "x" * 2000, "-c", str(home / "guardian.yaml"))
     assert (done.returncode, done.stderr.count("--reason")) == (2, 1), done.stderr
