@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from guardian.embedding.fit import FitRequest, static_features
 from guardian.embedding.fusion import FEATURES
 from guardian.embedding.grounding import argument_values, grounding
-from guardian.embedding.text import MAX_LEAVES
+from guardian.embedding.text import MAX_LEAVES, items
 
 PURPOSE = "send the nested list to ann@acme.com"
 EVE = "eve@evil.io"
@@ -74,3 +74,14 @@ def test_a_stranger_in_a_list_is_seen_although_another_argument_quotes_the_purpo
 def test_more_items_never_make_the_least_known_destination_better_known(told, more):
     alone, beside = (grounding(PURPOSE, {"to": each}, ()) for each in (told, [*more, *told]))
     assert beside.fresh_destination >= alone.fresh_destination
+
+
+@pytest.mark.parametrize("between", [" ", "\t", "|", "，", "；", "、", "\u2028", "\x85"])
+def test_no_separator_hides_a_second_address_behind_one_that_is_known(between: str) -> None:
+    row = f"bob@x.org{between}evil@y.example"
+    alone = grounding("send the report to bob@x.org", {"to": "evil@y.example"}, ()).fresh_destination
+    assert grounding("send the report to bob@x.org", {"to": row}, ()).fresh_destination == alone
+
+
+def test_an_address_that_is_its_own_name_is_one() -> None:
+    assert items("bob@x.org <bob@x.org>") == []
