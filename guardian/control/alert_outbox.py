@@ -87,10 +87,12 @@ class ControlAlertOutbox:
         self._turns = Turns()
 
     def claim(self, now: datetime) -> AlertRow | None:
-        while tell_outcomes(self._store, now):
-            pass
-        with self._store.read() as rows:  # most looks find nothing: they need not queue with the writers
-            if not rows.alerts.due(self._channel, now):
+        while True:
+            more = tell_outcomes(self._store, now)
+            with self._store.read() as rows:  # most looks find nothing: they need not queue with the writers
+                if rows.alerts.due(self._channel, now):
+                    break  # however much is still to be read: what is urgent may wait already
+            if not more:
                 return None
         with self._store.write() as rows:
             taken = rows.alerts.claim(self._channel, now, self._turns)

@@ -5,7 +5,7 @@ channel was told of the same finding before: a restart loses nothing, and nothin
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -31,7 +31,6 @@ from guardian.wire.findings import AlertPayload, Became, FindingView
 _log = logger("control")
 _AT_ONCE = 500  # records that one transaction reads
 _MOST = 200  # alerts that it queues
-_WEIGHED = 20  # of a session's findings, the newest, of which the worst is the lead
 _ON_A_SESSION = frozenset({("revoke", "changed"), ("reinstate", "changed"), ("protect", "changed")})
 _VERDICTS = frozenset({("dismiss", "false_positive"), ("dismiss", "benign"), ("confirm", "confirmed")})
 _ENDS = {("approve", "approved"), ("approve", "denied"), ("propose", "withdrawn"), ("expireApproval", "expired")}
@@ -55,29 +54,46 @@ class _Told(NamedTuple):
 
 
 def tell_outcomes(store: ControlStore, now: datetime) -> bool:
-    """Queue what became of findings, by what is new in the audit trail. Returns whether there may be more."""
+    """Queue what became of findings, by what is new in the audit trail. Returns whether there may be more.
+
+    It is read beside the writers, whom a session of many findings would hold up. What is done meanwhile has a
+    record of its own, which comes later.
+    """
     with store.read() as rows:
-        if not rows.alerts.channels() or not rows.feeds.news(OUTCOMES, 1):
+        lines = rows.feeds.news(OUTCOMES, _AT_ONCE) if rows.alerts.channels() else []
+        if not lines:
             return False
-    with store.write() as rows:
-        lines, room, done = rows.feeds.news(OUTCOMES, _AT_ONCE), _MOST, rows.feeds.position(OUTCOMES)
+        before = done = rows.feeds.position(OUTCOMES)
+        told: dict[str, tuple[int, str]] = {}
         for line in lines:
             try:
-                for told in _became(rows, json.loads(line.payload), now):
-                    room -= _queue(rows, told, line.seq, now)
-                    if not room:
+                for each in _became(rows, json.loads(line.payload), now):
+                    name = _name(each, line.seq)
+                    if rows.alerts.named(name) is None and rows.alerts.told_of(each.alert_id):
+                        told[name] = each.alert_id, _payload(each)
+                    if len(told) >= _MOST:
                         break
-            except ValidationError:  # another version wrote what it is about
-                _log.error("outcome_unreadable", audit=line.seq)
-            if not room:  # this record is read once more, and what is queued is not queued again
+            except (KeyError, TypeError, ValueError) as error:  # another version wrote it, or what it is about
+                _log.error("outcome_unreadable", audit=line.seq, error=type(error).__name__)
+            if len(told) >= _MOST:  # this record is read once more, and what is queued is not queued again
                 break
             done = line.seq
+    with store.write() as rows:
+        if rows.feeds.position(OUTCOMES) != before:  # another worker, or another process, was first
+            return True
+        for name, (first, payload) in told.items():
+            rows.alerts.follow_up(first, idempotency_key=name, payload=payload, now=now)
         rows.feeds.follow(OUTCOMES, done)
-    return not room or len(lines) == _AT_ONCE
+    return len(told) >= _MOST or len(lines) == _AT_ONCE
 
 
-def _queue(rows: ControlRows, told: _Told, seq: int, now: datetime) -> bool:
-    finding, act = told.payload.finding, told.act
+def _name(told: _Told, seq: int) -> str:
+    finding = told.payload.finding
+    return alert_name(finding.tenant_id, "became", str(seq), finding.id)
+
+
+def _payload(told: _Told) -> str:
+    act = told.act
     verdict = None if told.view is None or told.view.verdict is None else told.view.verdict.verdict
     became = Became(
         at=act.at,
@@ -89,9 +105,7 @@ def _queue(rows: ControlRows, told: _Told, seq: int, now: datetime) -> bool:
         over=told.over,
         lead=told.lead,
     )
-    payload = told.payload.model_copy(update={"became": became}).model_dump_json()
-    name = alert_name(finding.tenant_id, "became", str(seq), finding.id)
-    return rows.alerts.follow_up(told.alert_id, idempotency_key=name, payload=payload, now=now)
+    return told.payload.model_copy(update={"became": became}).model_dump_json()
 
 
 def _became(rows: ControlRows, record: Mapping[str, Any], now: datetime) -> Iterator[_Told]:
@@ -123,9 +137,11 @@ def _became(rows: ControlRows, record: Mapping[str, Any], now: datetime) -> Iter
         found = _of_session(rows, key, act.at)
     if not found:
         return
-    lead = max(found[:_WEIGHED], key=_weight)[0]
+    newest, lead = found[0][2], max(found, key=_weight)[0]
+    found.sort(key=lambda each: each[0] != lead)  # however many transactions they take, it is in the first
+    stands = _standing(rows, key, newest, now)
     for alert_id, payload, view in found:
-        state, over = _stands(rows, key, view, found[0][2], now)
+        state, over = stands(view)
         yield _Told(alert_id, payload, act, state, over, view, lead=alert_id == lead)
 
 
@@ -154,16 +170,21 @@ def _requests(rows: ControlRows, tenant_id: str, record: Mapping[str, Any]) -> I
 
 
 _Found = tuple[int, AlertPayload, FindingView]
+_Stands = Callable[[FindingView], tuple[str, bool]]
 
 
 def _told(rows: ControlRows, key: SessionKey, finding_id: str) -> Iterator[_Found]:
     """The alert about that finding of the session, if there is one that this version can read."""
-    name = alert_name(key.tenant_id, finding_id)
-    alert_id = rows.alerts.named(name)
+    alert_id = rows.alerts.named(alert_name(key.tenant_id, finding_id))
     payload = None if alert_id is None else read_alert(rows.alerts.payload(alert_id))
+    if alert_id is not None and payload is not None:
+        yield from _found(rows, key, alert_id, payload)
+
+
+def _found(rows: ControlRows, key: SessionKey, alert_id: int, payload: AlertPayload) -> Iterator[_Found]:
     with suppress(ValidationError):
-        stored = rows.findings.get(finding_id, {key.tenant_id})
-        if alert_id is not None and payload is not None and stored is not None:
+        stored = rows.findings.get(payload.finding.id, {key.tenant_id})
+        if stored is not None:
             yield alert_id, payload, stored.view
 
 
@@ -181,7 +202,7 @@ def _of_session(rows: ControlRows, key: SessionKey, at: datetime) -> list[_Found
             continue  # before 0023 one that was approved had another alert
         if since is not None and queued_at <= since and newest:
             break
-        told = list(_told(rows, key, payload.finding.id))
+        told = list(_found(rows, key, alert_id, payload))
         newest = newest or told
         if since is None or queued_at > since:
             found += [each for each in told if not each[2].dismissed]
@@ -193,19 +214,22 @@ def _weight(found: _Found) -> tuple[bool, int]:
     return finding.wanted is Effect.REVOKE, rank(finding.severity)
 
 
-def _stands(
-    rows: ControlRows, key: SessionKey, view: FindingView, newest: FindingView, now: datetime
-) -> tuple[str, bool]:
-    """The state that a finding's session leaves it in, and whether nobody is expected to do anything about it."""
-    if view.dismissed:
-        return "dismissed", True
+def _standing(rows: ControlRows, key: SessionKey, newest: FindingView, now: datetime) -> _Stands:
+    """Of a finding the state that its session leaves it in, and whether nobody is expected to do anything about
+    it."""
     session = rows.sessions.get(key)
-    if session is None:
-        return "flagged", False
     revoked = rows.ledger.live_entry(*key) is not None
     asked = rows.approvals.pending(*key, "revoke", now) is not None
-    state = state_of(session.view, newest, revoked=revoked, asked=asked)
-    if state == "dismissed":  # another finding was, and not this one
-        state = state_of(session.view, view, revoked=revoked, asked=asked)
-    confirmed = view.verdict is not None
-    return state, state in ("reinstated", "lapsed") or (state == "revoked" and confirmed)
+
+    def stands(view: FindingView) -> tuple[str, bool]:
+        if view.dismissed:
+            return "dismissed", True
+        if session is None:
+            return "flagged", False
+        state = state_of(session.view, newest, revoked=revoked, asked=asked)
+        if state == "dismissed":  # another finding was, and not this one
+            state = state_of(session.view, view, revoked=revoked, asked=asked)
+        confirmed = view.verdict is not None
+        return state, state in ("reinstated", "lapsed") or (state == "revoked" and confirmed)
+
+    return stands

@@ -419,3 +419,102 @@ def test_an_act_on_a_session_of_which_nobody_was_told_is_no_news(desk, webhook) 
     desk.stage.revoke("sess_9")
     desk.after(seconds=timedelta(minutes=1).total_seconds())
     assert webhook.told == []
+
+
+def test_what_is_urgent_goes_before_what_people_know_already(desk, webhook, a_finding) -> None:
+    for n in range(4):
+        desk.stage.submit(a_finding(f"sess_{n}"))
+    desk.after(minutes=1)
+    webhook.told.clear()
+    for n in range(4):
+        desk.judge(a_finding(f"sess_{n}"), "false_positive")
+    desk.stage.clock.pass_(minutes=1)
+    (worker,) = desk.queues._workers
+    assert worker.step()
+    desk.stage.clock.pass_(minutes=1)
+    desk.stage.submit(a_finding("sess_9"))
+    desk.after(minutes=1)
+    assert [each.became is None for each in webhook.told] == [False, True, False, False, False]
+
+
+def test_an_alert_does_not_wait_until_the_whole_trail_is_read(desk, webhook, a_finding, monkeypatch) -> None:
+    desk.stage.submit(a_finding())
+    desk.stage.submit(a_finding("sess_2"))
+    for _ in range(3):
+        desk.judge(a_finding(), "confirmed")
+        desk.judge(a_finding(), "false_positive")
+    monkeypatch.setattr(outcomes, "_AT_ONCE", 1)
+    (worker,) = desk.queues._workers
+    before = position(desk)
+    assert worker.step()
+    assert position(desk) == before + 1
+    desk.settle()
+    assert [each.became is None for each in webhook.told[:2]] == [True, True]
+    assert len(webhook.heard) == 6
+
+
+def position(desk):
+    with desk.stage.deps.store.read() as rows:
+        return rows.feeds.position("outcomes")
+
+
+def test_of_however_many_findings_people_hear_of_the_worst(desk, webhook, a_finding, monkeypatch) -> None:
+    monkeypatch.setattr(outcomes, "_MOST", 2)
+    worst = a_finding(wanted=Effect.FLAG).model_copy(update={"severity": "critical"})
+    desk.stage.submit(worst)
+    for n in range(1, 25):
+        desk.stage.submit(a_finding(n=n, wanted=Effect.FLAG))
+    desk.after(minutes=1)
+    webhook.told.clear()
+    desk.stage.revoke()
+    desk.after(minutes=1)
+    assert len(webhook.told) == 25
+    assert [each.finding.id for each in webhook.told if each.became.lead] == [worst.id]
+
+
+def test_what_no_channel_was_told_of_holds_nothing_up(desk, webhook, a_finding, monkeypatch) -> None:
+    monkeypatch.setattr(outcomes, "_MOST", 2)
+    for n in range(5):
+        desk.stage.submit(a_finding(n=n, wanted=Effect.FLAG))
+    with desk.stage.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_delivery SET channel = 'gone'")
+    desk.stage.clock.pass_(minutes=1)
+    desk.stage.revoke()
+    desk.stage.submit(a_finding("sess_2"))
+    desk.after(minutes=1)
+    assert [each.finding.session_id for each in webhook.told] == ["sess_2"]
+
+
+def test_of_one_finding_ever_so_much_may_become(desk, webhook, a_finding) -> None:
+    desk.stage.submit(a_finding())
+    desk.settle()
+    with desk.stage.deps.store.write() as rows:
+        first = rows.alerts.named(alert_name("acme", a_finding().id))
+        known = rows.alerts.payload(first)
+        last = first
+        for n in range(1200):
+            last = rows.connection.exec_driver_sql(
+                "INSERT INTO control_alert (kind, case_key, idempotency_key, payload, created_at, follows)"
+                f" SELECT 'outcome', case_key, 'n{n}', '{{}}', created_at, {last} FROM control_alert"
+                f" WHERE id = {first} RETURNING id"
+            ).scalar_one()
+        assert rows.alerts.follow_up(first, idempotency_key="end", payload=known, now=desk.stage.clock())
+        end = rows.alerts.named("end")
+        got = rows.connection.exec_driver_sql(f"SELECT follows FROM control_alert WHERE id = {end}").scalar_one()
+        assert got == last
+
+
+def test_a_record_that_cannot_be_read_stops_nothing(desk, webhook, a_finding, monkeypatch) -> None:
+    desk.stage.submit(a_finding())
+    desk.stage.submit(a_finding("sess_2"))
+    desk.settle()
+    desk.judge(a_finding(), "false_positive")
+    desk.judge(a_finding("sess_2"), "false_positive")
+    read = outcomes._act
+
+    def torn(record, did):
+        return read({k: v for k, v in record.items() if k != "at" or record["session_id"] == "sess_2"}, did)
+
+    monkeypatch.setattr(outcomes, "_act", torn)
+    desk.after(minutes=1)
+    assert [each.finding.session_id for each in webhook.told if each.became] == ["sess_2"]

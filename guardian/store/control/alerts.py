@@ -58,7 +58,7 @@ class Turns:
 class AlertRows:
     """To each channel an alert goes by itself: pending → sending → sent, or back to pending, or parked for a
     person to look at; moved where its channel was taken out of the configuration. What became of a finding is held
-    until the channel has what it was told of that finding before.
+    until the channel has what it was told of that finding before, and is never urgent: people know it already.
 
     Two control processes may share a database. What one has in hand goes back to the queue when the other starts,
     or when it takes too long. Then each may still say that the alert is sent, but anything else only of its own
@@ -109,13 +109,17 @@ class AlertRows:
         wanted = select(alert.c.id, alert.c.idempotency_key, alert.c.created_at).where(*mine)
         return [(row[0], row[1], row[2]) for row in self.connection.execute(wanted.order_by(alert.c.id.desc()))]
 
+    def told_of(self, number: int) -> list[str]:
+        """The channels that have this alert or will."""
+        told = delivery.c.alert_id == number, delivery.c.state != "moved"
+        there = select(delivery.c.channel).join(channel, channel.c.name == delivery.c.channel).where(*told)
+        return list(self.connection.execute(there).scalars())
+
     def follow_up(self, first: int, *, idempotency_key: str, payload: str, now: datetime) -> bool:
         """Queue what became of what alert `first` told, for the channels that have that or will. False where there
         are none, or where that was queued before."""
         known = select(alert.c.case_key).where(alert.c.id == first)
-        told = delivery.c.alert_id == first, delivery.c.state != "moved"
-        there = select(delivery.c.channel).join(channel, channel.c.name == delivery.c.channel).where(*told)
-        names = self.connection.execute(there).scalars().all()
+        names = self.told_of(first)
         if not names or self.named(idempotency_key) is not None:
             return False
         last = self._last_of(first)
@@ -124,16 +128,16 @@ class AlertRows:
         number = self.connection.execute(insert(alert).values(**values).returning(alert.c.id)).scalar_one()
         before = select(delivery.c.channel).where(delivery.c.alert_id == last, delivery.c.state.in_(_UNSENT))
         waits = set(self.connection.execute(before).scalars())
-        turn = {"alert_id": number, "attempts": 0, "next_at": now, "last_error": "", **_turn(payload)}
+        turn = {"alert_id": number, "attempts": 0, "next_at": now, "last_error": "", **_turn(payload), "rank": 1}
         rows = [{**turn, "channel": name, "state": "held" if name in waits else "pending"} for name in names]
         self.connection.execute(insert(delivery), rows)
         return True
 
     def _last_of(self, number: int) -> int:
         """The newest alert of the finding that this one is about."""
-        following = select(alert.c.id).where(alert.c.follows == number)
-        further = self.connection.execute(following).scalar_one_or_none()
-        return number if further is None else self._last_of(further)
+        chain = select(literal(number).label("id")).cte("chain", recursive=True)
+        chain = chain.union_all(select(alert.c.id).where(alert.c.follows == chain.c.id))
+        return int(self.connection.execute(select(func.max(chain.c.id))).scalar_one())
 
     def queue(self, ids: Sequence[int], now: datetime) -> None:
         """Queue these alerts, which waited for no channel, for every one."""
