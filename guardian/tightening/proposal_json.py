@@ -101,14 +101,16 @@ class _File(_Part):
     spelt: dict[str, tuple[str, ...]] = {}
 
     def proposal(self) -> Proposal:
-        scopes = dict.fromkeys(each.scope for each in self.grants)
+        grants: dict[Scope, list[Grant]] = {}
+        for each in self.grants:
+            grants.setdefault(each.scope, []).append(each.grant())
         return Proposal(
             tenant_id=self.tenant,
             since=self.window.since,
             until=self.window.until,
             made_at=self.made_at,
             restrictions=self.restrictions,
-            grants={scope: tuple(each.grant() for each in self.grants if each.scope == scope) for scope in scopes},
+            grants={scope: tuple(found) for scope, found in grants.items()},
             backtest=self.backtest,
             surface=self.surface,
             abstentions=self.abstentions,
