@@ -118,8 +118,8 @@ def _asked(client: ControlClient, tenant: str | Collection[str]) -> tuple[list[F
     wanted, found, cuts = _wanted(tenant), list[FindingView](), list[datetime]()
     for one in [None] if EVERY_TENANT in wanted else sorted(wanted):
         newest = _newest(client, one)
-        if newest[MOST:]:
-            cuts.append(newest[MOST - 1].finding.time)
+        if newest[MOST:]:  # by arrival, which may be late: what is missing was made before the newest of it came
+            cuts.append(max(newest[MOST].finding.time, newest[MOST].outcome.at))
         found += newest[:MOST]
     return found, max(cuts, default=None)
 

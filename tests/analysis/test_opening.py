@@ -201,18 +201,20 @@ def test_control_is_asked_page_by_page_and_for_the_one_tenant_only(control, monk
 def test_each_tenants_newest_are_asked_for_whatever_others_have_and_where_some_are_missing_that_is_told(
     control, monkeypatch, tmp_path
 ):
-    """Also by an export that is made of it, and by one of that."""
+    """Also by an export that is made of it, and by one of that. A finding that came late, when its monitor reached
+    control again, does not hide that younger ones are missing."""
     first, noon = control.views[0], datetime(2026, 5, 12, 12, tzinfo=UTC)
-    made = [("c", 0), ("b", 1), *(("a", n) for n in range(2, 6))]
+    made = [("c", 0, 0), ("b", 1, 0), ("a", 2, 0), ("a", 3, 2), ("a", 4, 0), ("a", 5, 0)]
     views = [
         first.model_copy(
             update={
                 "finding": first.finding.model_copy(
-                    update={"id": f"fnd_{n}", "tenant_id": tenant, "time": noon + timedelta(days=n)}
-                )
+                    update={"id": f"fnd_{n}", "tenant_id": tenant, "time": noon + timedelta(days=n - late)}
+                ),
+                "outcome": first.outcome.model_copy(update={"at": noon + timedelta(days=n)}),
             }
         )
-        for tenant, n in made
+        for tenant, n, late in made
     ]
 
     def answer(request):
@@ -237,13 +239,13 @@ def test_each_tenants_newest_are_asked_for_whatever_others_have_and_where_some_a
         warnings.simplefilter("error")
         assert opened(("b", "c")) == ["fnd_0", "fnd_1"]
     for tenant in ("a", ("a", "b"), "*"):
-        with pytest.warns(UserWarning, match="before 2026-05-15 12:00 UTC some are missing") as told:
+        with pytest.warns(UserWarning, match="before 2026-05-14 12:00 UTC some are missing") as told:
             found = opened(tenant)
         assert found == (["fnd_1"] if "b" in tenant else []) + ["fnd_3", "fnd_4", "fnd_5"]
         assert told[0].filename == __file__
     with pytest.warns(UserWarning, match="some are missing"):
         open_control("http://control.example", tenant="*", token="secret").save(tmp_path / "one")
-    with pytest.warns(UserWarning, match="before 2026-05-15 12:00 UTC some are missing"):
+    with pytest.warns(UserWarning, match="before 2026-05-14 12:00 UTC some are missing"):
         open_control(tmp_path / "one", tenant="a").save(tmp_path / "two")
     with pytest.warns(UserWarning, match="some are missing"):
         assert opened("*", tmp_path / "two") == ["fnd_3", "fnd_4", "fnd_5"]
