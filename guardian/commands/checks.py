@@ -19,11 +19,11 @@ class Check:
 
 
 class Unwell(Exception):
-    """Something must be mended; `mend` says how."""
+    """Something must be mended; `mend` says how. `stops`: what needs it cannot be asked before that."""
 
-    def __init__(self, found: str, mend: str) -> None:
+    def __init__(self, found: str, mend: str, *, stops: bool = True) -> None:
         super().__init__(found)
-        self.found, self.mend = found, mend
+        self.found, self.mend, self.stops = found, mend, stops
 
 
 class Unknown(Exception):

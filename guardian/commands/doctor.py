@@ -89,19 +89,22 @@ def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
         if first is not None:
             yield Check(name, None, f"not known: what {first} says comes first")
             continue
-        checked = _checked(name, check, settings)
-        if checked.ok is False:
+        try:
+            checked = _checked(name, check, settings)
+            stops = checked.ok is False
+        except Unwell as trouble:
+            checked, stops = Check(name, False, trouble.found, trouble.mend), trouble.stops
+        if stops:
             failed.add(name)
         yield checked
 
 
 def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
+    """Raises Unwell as the check does."""
     try:
         return Check(name, True, check(settings))
     except Unknown as reason:
         return Check(name, None, str(reason))
-    except Unwell as trouble:
-        return Check(name, False, trouble.found, trouble.mend)
     except GuardianError as error:
         found, _, mend = str(error).partition("; ")
         return Check(name, False, found, mend or "see the message; `guardian init FOLDER` shows a working set-up")
@@ -251,11 +254,13 @@ def _broker(settings: Settings) -> str:
         raise Unwell(
             f"{settings.kafka.bootstrap_servers} answers, topic {topic!r} is missing",
             f"create it, and dlq.{topic}; key its records by session id",
+            stops=False,
         )
     if letters is None:
         raise Unwell(
             f"{settings.kafka.bootstrap_servers}: topic 'dlq.{topic}' is missing",
             "create it: what cannot be read is kept there",
+            stops=False,
         )
     shown = f"{settings.kafka.bootstrap_servers}: topic {topic!r} with {counted(partitions, 'partition')}"
     return f"{shown}; a first start begins at {settings.kafka.auto_offset_reset} (kafka.auto_offset_reset)"

@@ -16,7 +16,7 @@ import httpx
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.commands.checks import Unknown
+from guardian.commands.checks import Unknown, Unwell
 from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.domain.urls import is_private
@@ -37,7 +37,7 @@ _ANOTHER = (
 
 
 def control_checked(settings: Settings) -> str:
-    """That control answers where it is looked for, and has our time. Raises ControlError, or
+    """That control answers where it is looked for, and has our time. Raises ControlError, Unwell, or
     ConfigurationError for certificates that cannot be read."""
     url = settings.control.url.rstrip("/")
     try:
@@ -59,7 +59,8 @@ def control_checked(settings: Settings) -> str:
         )
     stamp = _moment(answer.headers.get("date", ""))
     if stamp is not None and (skew := abs((stamp - utc_now()).total_seconds())) > _SKEW_S + waited:
-        raise ControlError(f"clocks differ by {skew:.0f} s; synchronise both machines (NTP): expiry depends on it")
+        mend = "synchronise both machines (NTP): expiry depends on it"
+        raise Unwell(f"clocks differ by {skew:.0f} s", mend, stops=False)
     bare = "" if is_private(url) else "; tokens travel to it unencrypted: use https, unless the network encrypts"
     return f"{url} answers, {'clocks agree' if stamp else 'without its time'}{bare}"
 

@@ -5,18 +5,19 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.monitor_store import open_monitor_store
-from guardian.commands import auditing, doctor
+from guardian.commands import auditing, doctor, doctor_control
 from guardian.commands.checks import Check
 from guardian.commands.doctor import examine
 from guardian.commands.initialise import initialise
 from guardian.config import Settings, load
 from guardian.domain.batch import Judgement
 from guardian.domain.record import Place
-from guardian.errors import BusError
+from guardian.errors import BusError, ControlError
 from guardian.wire.client import ControlClient
 
 SHIPPED = Path(__file__).parents[2] / "config" / "policies"
@@ -81,6 +82,25 @@ def test_what_needs_a_broker_or_control_is_not_asked_while_there_is_none(tmp_pat
     assert tried == ["broker"]
     alone = {check.name: check for check in examine(load(path, overrides={"control": overrides["control"]}))}
     assert (alone["envelopes"].ok, alone["checkpoints"].ok) == (True, True), "they ask no broker"
+
+
+def test_what_answers_is_asked_although_something_about_it_must_be_mended(tmp_path, monkeypatch) -> None:
+    def told(*_: object) -> object:
+        asked.append("control")
+        raise ControlError("it says nothing")
+
+    asked: list[str] = []
+    yesterday = httpx.Response(200, headers={"date": "Tue, 12 May 2026 12:00:00 GMT"})
+    monkeypatch.setattr(doctor_control.BoundedClient, "get", lambda *_, **__: yesterday)
+    monkeypatch.setattr(ControlClient, "whoami", told)
+    monkeypatch.setattr(ControlClient, "watch", told)
+    monkeypatch.setattr(doctor, "topic_partitions", lambda *_: None)
+    monkeypatch.setattr(doctor, "read_by", lambda *_: {})
+    found = {check.name: check for check in examine(load(initialise(tmp_path / "home")))}
+    assert (found["control"].ok, found["broker"].ok) == (False, False)
+    assert found["control"].found.startswith("clocks differ by ")
+    assert asked == ["control"] * 2, "for the token, and who watches"
+    assert found["group"].ok
 
 
 def test_what_a_database_that_does_not_answer_would_say_is_not_known(tmp_path) -> None:
