@@ -85,5 +85,5 @@ def test_no_separator_hides_a_second_address_behind_one_that_is_known(between: s
     assert grounding("send the report to bob@x.org", {"to": row}, ()).fresh_destination == alone
 
 
-def test_an_address_that_is_its_own_name_is_one() -> None:
+def test_an_address_that_bears_itself_as_its_name_is_no_stranger_to_it() -> None:
     assert items("bob@x.org <bob@x.org>") == ["bob@x.org", "bob@x.org"]
