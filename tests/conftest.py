@@ -92,11 +92,15 @@ def guardian(
     """Runs `guardian ARGS` in an empty folder, within this process, which spares a start: for commands that end by
     themselves."""
     from guardian.cli import main
+    from guardian.telemetry import configure_logging
 
     def run(
         *args: str, stdin: str | bytes = b"", env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         given = stdin.encode() if isinstance(stdin, str) else stdin
+        # What a server of the same test has logged, as nobody configured it, is no part of what the command says.
+        configure_logging(level="warning", json=False)
+        capsys.readouterr()
         with monkeypatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("GUARDIAN_")]:
                 patch.delenv(name)
