@@ -19,6 +19,7 @@ from hypothesis import settings
 from sqlalchemy import inspect
 
 from guardian.store import schema
+from guardian.telemetry import configure_logging
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker's torch would else start a thread per core, which burn what the other workers need.
@@ -81,8 +82,12 @@ def _what_is_migrated_once_is_copied() -> Generator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _logging_is_as_no_test_before_configured_it() -> None:
+def _logging_is_as_no_test_before_configured_it(request: pytest.FixtureRequest) -> None:
     structlog.reset_defaults()
+    if "guardian" in request.fixturenames:
+        # What a server of the same test logs is no part of what the command says. A logger writes to what stdout
+        # was when something was bound to it: so before there is a `capsys`.
+        configure_logging(level="warning", json=False)
 
 
 @pytest.fixture
@@ -92,15 +97,11 @@ def guardian(
     """Runs `guardian ARGS` in an empty folder, within this process, which spares a start: for commands that end by
     themselves."""
     from guardian.cli import main
-    from guardian.telemetry import configure_logging
 
     def run(
         *args: str, stdin: str | bytes = b"", env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        # What a server of the same test has logged, as nobody configured it, is no part of what the command says.
-        configure_logging(level="warning", json=False)
-        capsys.readouterr()
         with monkeypatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("GUARDIAN_")]:
                 patch.delenv(name)
