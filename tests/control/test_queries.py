@@ -7,8 +7,8 @@ from fastapi.routing import APIRoute
 
 from guardian.control.authentication.gate import PUBLIC, SIGNED
 
-APPENDED = ("/v1/check", "/v1/check/{path:path}")
-"""A proxy appends the query of the call that it asks about: words of the agent."""
+APPENDED = ("/v1/check", "/v1/check/{path:path}", "/metrics")
+"""A proxy appends the query of the call that it asks about: words of the agent; a scrape may have `params`."""
 
 
 def _asked(stage):
@@ -50,6 +50,13 @@ def test_no_route_takes_the_last_of_two_for_the_one_that_was_meant(stage):
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/.well-known/jwks.json", "/openapi.json"])
 def test_what_anybody_may_ask_is_answered_whatever_a_prober_adds(stage, path):
     assert stage.client.get(f"{path}?nonsense=1").status_code == 200
+
+
+def test_a_scrape_with_params_of_its_own_is_answered(stage):
+    for query in ("format=prometheus", "collect[]=a&collect[]=b"):
+        got = stage.call("GET", f"/metrics?{query}", "metrics", "*")
+        assert (got.status_code, "guardian_ledger_revision" in got.text) == (200, True)
+    assert stage.call("GET", "/metrics?x=1", "gateway").status_code == 403
 
 
 def test_a_query_that_a_proxy_appends_to_a_check_is_left_alone(stage):

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from guardian.control import breaker
-from guardian.control.authentication.caller import Caller, Deps
+from guardian.control.authentication.caller import CallerOfAny, Deps
 from guardian.control.authority import may_read_all
 from guardian.control.deps import ControlDeps
 from guardian.control.distribution.looking import SharedLooks
@@ -73,9 +73,9 @@ async def jwks(deps: Deps, response: Response) -> dict[str, Any]:
     responses=documented(401, 403, 503) | {200: {"content": {"text/plain": {}}, "description": "Prometheus text"}},
     response_class=Response,
 )
-def metrics(deps: Deps, caller: Caller) -> Response:
+def metrics(deps: Deps, caller: CallerOfAny) -> Response:
     """Prometheus metrics of all tenants together, for tokens that cover them all. No label names a session or an
-    agent."""
+    agent. What a query asks for is not looked at: a scrape may have `params` of its own."""
     may_read_all(deps, caller, "readMetrics")
     with deps.store.read() as rows:
         head = rows.head()
