@@ -11,7 +11,7 @@ from guardian.bootstrap.channels import given
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import open_channel
 from guardian.bootstrap.slack import slack_options
-from guardian.commands.samples import samples, shown
+from guardian.commands.samples import samples, shown, without_cases
 from guardian.config import Settings
 from guardian.control.cases.case import told as outcome_of
 from guardian.control.desk.clicks import alert_of
@@ -34,7 +34,8 @@ class Sent:
 
 
 def send_samples(settings: Settings, *, only: str | None = None) -> Iterator[Sent]:
-    """Slack gets every kind; channels without cases get a finding that was flagged and one that was revoked.
+    """Slack gets every kind; channels without cases get a finding that was flagged, one that was revoked, and what
+    became of the first.
 
     Raises ConfigurationError where there is no channel to try.
     """
@@ -54,13 +55,10 @@ def send_samples(settings: Settings, *, only: str | None = None) -> Iterator[Sen
         else:
             channel = open_channel(settings, name, options, stop)
         place: str | None = None
-        for kind, sample in samples(utc_now()).items():
+        now = utc_now()
+        for kind, sample in (samples(now) if name == "slack" else without_cases(now)).items():
             alert = sample
-            if name != "slack":
-                if kind not in ("flagged", "revoked"):
-                    continue
-                alert = sample.model_copy(update={"step": None, "view": None})
-            elif kind in ("reply", "escalation") and alert.step is not None:
+            if kind in ("reply", "escalation") and alert.step is not None:
                 alert = alert.model_copy(update={"step": alert.step.model_copy(update={"place": place})})
             try:
                 reference = channel.deliver(alert)

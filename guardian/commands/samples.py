@@ -10,7 +10,7 @@ from guardian.alerting.port import Alert, Digest, Step
 from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, NamedBreach, Reason, Subject, finding_id
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseState, CaseView, SimilarCase, TrendPoint
-from guardian.wire.findings import AlertOutcome, FindingOutcome, FindingView
+from guardian.wire.findings import AlertOutcome, Became, FindingOutcome, FindingView
 
 _TENANT, _SESSION, _CASE = "tenant_example", "sess_example", "sample"
 
@@ -35,6 +35,21 @@ def samples(now: datetime) -> Mapping[str, Alert]:
         "digest": _digest(flagged, now),
         "news": _news(now),
     }
+
+
+def without_cases(now: datetime) -> Mapping[str, Alert]:
+    """By kind, for channels that keep no cases: a finding that was flagged, one that was revoked, and what became
+    of the first: that it was revoked, and that nobody has to do anything any more."""
+    flagged, revoked = (
+        each.model_copy(update={"step": None, "view": None})
+        for each in (_case("flagged", now), _case("revoked", now, effect=Effect.REVOKE))
+    )
+    update = Became(at=now, by="maya", what="revoked the session", why="a sample", state="revoked", over=False)
+    said = {"what": "called it a false positive", "state": "dismissed", "verdict": "false_positive", "over": True}
+    close = update.model_copy(update={"at": now + timedelta(seconds=1), **said})
+    became = {"update": update, "close": close}
+    follow = {kind: flagged.model_copy(update={"became": each}) for kind, each in became.items()}
+    return {"flagged": flagged, "revoked": revoked, **follow}
 
 
 def shown(alert: Alert) -> list[Block]:

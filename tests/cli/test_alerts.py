@@ -1,9 +1,11 @@
 """guardian alerts, against a real `guardian serve`."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from receivers import Mailbox
 from served_control import served_control
 from typer.testing import CliRunner
 
@@ -17,6 +19,22 @@ def test_where_no_channel_is_configured_there_is_none_to_try(tmp_path: Path) -> 
     file.write_text("alerts: {}\n")
     done = CliRunner().invoke(app, ["alerts", "test", "-c", str(file)])
     assert "no channel is configured" in str(done.exception)
+
+
+def test_a_siem_and_a_mailbox_get_a_sample_of_what_becomes_of_a_finding(tmp_path: Path) -> None:
+    file = tmp_path / "guardian.yaml"
+    with Mailbox() as mailbox:
+        email = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none", "sender": "g@acme.example"}
+        alerts = {"jsonl": {"path": "a.jsonl"}, "email": {**email, "recipients": ["soc@acme.example"]}}
+        file.write_text(json.dumps({"alerts": alerts}))
+        done = CliRunner().invoke(app, ["alerts", "test", "-c", str(file)])
+        mails = [str(each["Subject"]).split(" - ")[0] for each in mailbox.mails]
+    assert (done.exit_code, done.exception) == (0, None)
+    events = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [each["activity_name"] for each in events] == ["Create", "Create", "Update", "Close"]
+    assert len({each["finding_info"]["uid"] for each in events}) == 1
+    assert mails[2:] == ["[guardian] Revoked", "[guardian] Dismissed"]
+    assert [line.split()[2] for line in done.stdout.splitlines()] == ["flagged", "revoked", "update", "close"] * 2
 
 
 def test_news_of_guardian_are_previewed_by_their_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
