@@ -8,7 +8,9 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, insert, or_, select, update
 
 from guardian.domain.identity import SessionKey
+from guardian.store.columns import in_key
 from guardian.store.control.picture import Picture
+from guardian.store.control.scope import NoIndex
 from guardian.store.control.tables import approval, case, case_event, envelope, ledger, live, session
 from guardian.wire.cases import CaseEvent
 
@@ -309,7 +311,10 @@ class CaseRows:
 def _tied(tenant_id: str, field: str, name: str) -> tuple[ColumnElement[bool], ...]:
     mine = session.c.tenant_id == case.c.tenant_id, session.c.session_id == case.c.session_id
     own = envelope.c.tenant_id == case.c.tenant_id, envelope.c.session_id == case.c.session_id
-    tied = or_(exists().where(*mine, session.c[field] == name), exists().where(*own, envelope.c[field] == name))
+    named = NoIndex(envelope.c[field]) == in_key(
+        name
+    )  # its index would lead through all envelopes of an agent, say
+    tied = or_(exists().where(*mine, session.c[field] == name), exists().where(*own, named))
     return case.c.tenant_id == tenant_id, case.c.kind == "session", tied
 
 
