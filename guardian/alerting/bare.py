@@ -85,4 +85,5 @@ def bare(alert: Alert) -> Alert:
         attempt=alert.attempt,
         nameless=not named,
         became=None if alert.became is None else alert.became.model_copy(update={"why": ""}),
+        digest=alert.digest,
     )

@@ -12,11 +12,11 @@ from guardian.alerting.approval_blocks import approvals
 from guardian.alerting.blocks import Block, literal, mrkdwn, section, to_evidence
 from guardian.alerting.buttons import beneath, of_no_session
 from guardian.alerting.neutralise import code, prose, typed
-from guardian.alerting.port import Alert
-from guardian.alerting.standing import MEANS, STATES, stands, under
-from guardian.domain.text import moment, one_in
+from guardian.alerting.port import Alert, Digest
+from guardian.alerting.standing import MEANS, STATES, done, in_words, stands, under
+from guardian.domain.text import counted, moment, one_in
 from guardian.wire.cases import CaseEvent, CaseView, SimilarCase, TrendPoint
-from guardian.wire.findings import Verdict
+from guardian.wire.findings import Became, Verdict
 
 _SAID: dict[Verdict, str] = {
     "false_positive": "called it a false positive",
@@ -97,6 +97,19 @@ def evidence(alert: Alert, events: Sequence[CaseEvent]) -> list[Block]:
         *([section("*Timeline*"), *_timeline(events, _TEXTS, 1.0)] if events else ()),
     ]
     return [part for part in parts if part is not None]
+
+
+def gathered(alert: Alert, became: Became, digest: Digest) -> list[Block]:
+    """What became of many cases by one act, for a mail: it has room for a line of each."""
+    told = [
+        {"type": "header", "text": literal(f"{counted(digest.total, 'case')} · {in_words(became.state)}")},
+        section("\n".join(done(became))),
+        section(f"Tenant {code(digest.tenant_id, 120)}\n{_counts(digest)}"),
+        *_sections([_line(event, 1.0) for event in alert.events]),
+    ]
+    if left := digest.total - len(alert.events):
+        told.append(section(f"and {left:,} more: `guardian findings` lists them"))
+    return told
 
 
 def fallback(alert: Alert) -> str:
@@ -206,21 +219,21 @@ def _news(alert: Alert) -> list[Block]:
 def _digest(alert: Alert) -> list[Block]:
     digest = alert.digest
     assert digest is not None  # noqa: S101 - the caller has looked
-    counts = [
-        f"{blocks.SIGNS[name]} {count:,} {name}"
-        for name, count in digest.severities.items()
-        if name in blocks.SIGNS and count
-    ]
     since = moment(digest.since)
     return [
         {"type": "header", "text": literal(f"Digest · {digest.total:,} cases")},
         section(
             f"Tenant {code(digest.tenant_id, 120)} since {since}: too many at once for one message each.\n"
-            + " · ".join(counts)
+            + _counts(digest)
         ),
         section(f"The digest's thread{_home(alert)} lists all of them. To look at one: `/guardian session ID`"),
         *([section(f"On call: {alert.calls}")] if alert.calls else ()),
     ]
+
+
+def _counts(digest: Digest) -> str:
+    found = digest.severities.items()
+    return " · ".join(f"{blocks.SIGNS[name]} {n:,} {name}" for name, n in found if name in blocks.SIGNS and n)
 
 
 def _line(event: CaseEvent, share: float) -> str:

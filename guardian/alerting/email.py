@@ -13,9 +13,9 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from guardian.alerting import blocks
+from guardian.alerting import blocks, case_blocks
 from guardian.alerting.bare import InFullOrBare
 from guardian.alerting.buttons import of_no_session
 from guardian.alerting.checked import seconds, secret
@@ -24,9 +24,9 @@ from guardian.alerting.neutralise import header
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Given, RetryLater
 from guardian.alerting.rules import rank
-from guardian.alerting.standing import followed_up, in_words
+from guardian.alerting.standing import followed_up, in_words, stands_now
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind
-from guardian.domain.text import moment, plain
+from guardian.domain.text import as_name, counted, moment, plain
 from guardian.domain.urls import is_here
 from guardian.errors import AlertError, ConfigurationError
 from guardian.telemetry import logger
@@ -114,9 +114,11 @@ class _Rest(NamedTuple):
 
 
 class EmailChannel:
-    """One mail per alert; its Message-ID is the same when it is sent again, and a thread holds a case together."""
+    """One mail per alert; its Message-ID is the same when it is sent again, and a thread holds a case together.
+    What became of many cases by one act stands by itself."""
 
     name = "email"
+    for_people: Literal[True] = True
 
     def __init__(self, options: EmailOptions, password: str, *, now: Callable[[], datetime]) -> None:
         self._options, self._password, self._now = options, password, now
@@ -126,8 +128,6 @@ class EmailChannel:
     def deliver(self, alert: Alert) -> str:
         if _is_below(self._options.floor, alert.finding):
             return self._delivered.note(alert, f"no mail: less severe than {self._options.floor}")
-        if alert.became is not None and not alert.became.lead:
-            return self._delivered.note(alert, "no mail: another one says it of all findings of the case")
         name = _name(alert, self._options.sender)
         before = self._rest.pop(name, None)
         asked = tuple(dict.fromkeys(self._options.recipients)) if before is None else before.recipients
@@ -241,17 +241,23 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     """The alert as a message in plain text, without markup; of what agents wrote `unlinked` says what a mail
     program may make a link. Its `Date` is when it is sent."""
     message = EmailMessage(_WHOLE_SUBJECT)
-    became = alert.became
+    became, digest = alert.became, alert.digest
     by = "" if became is None else f"by {header(became.by, 80)}"
     line = blocks.one_line(alert, header, 120, by)
-    if became is not None:
-        line = f"{in_words(became.state)} · {line}"
+    if became is not None and digest is not None:
+        cases = f"{counted(digest.total, 'case')} of {header(as_name(digest.tenant_id), 80)}"
+        line = f"{in_words(became.state)} · {cases} · {header(became.what, 120)} · {by}"
+    elif became is not None:
+        line = f"{stands_now(became)} · {line}"
     message["Subject"] = f"[guardian] {line.replace(' · ', ' - ')}"  # in ASCII it needs no encoded words
     message["From"], message["To"] = sender, ", ".join(recipients)
     message["Message-ID"] = _name(alert, sender)
+    message["Auto-Submitted"] = "auto-generated"
+    if became is not None and digest is not None:
+        message.set_content(as_text(case_blocks.gathered(alert, became, digest)))
+        return message
     thread = hashlib.sha256(alert.case.encode()).hexdigest()[:32]
     message["References"] = f"<case-{thread}@{_domain(sender)}>"
-    message["Auto-Submitted"] = "auto-generated"
     if became is not None:
         first = _name(alert.model_copy(update={"became": None}), sender)
         message["In-Reply-To"] = first

@@ -33,6 +33,8 @@ class LogChannel:
     def deliver(self, alert: Alert) -> str:
         finding, subject, act = alert.finding, alert.finding.subject, alert.finding.act
         if (became := alert.became) is not None:
+            others = [event.finding_id for event in alert.events]
+            many = {} if alert.digest is None else {"cases": alert.digest.total, "findings": others}
             self._log.warning(
                 "alert_outcome",
                 finding=finding.id,
@@ -42,7 +44,9 @@ class LogChannel:
                 what=plain(became.what, 400),
                 why=plain(became.why, 400),
                 state=became.state,
+                also_revoked=list(became.also_revoked),
                 over=became.over,
+                **many,
             )
             return self._delivered.note(alert, f"log:{message_id(alert)}")
         self._log.warning(

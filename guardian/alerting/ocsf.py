@@ -139,6 +139,8 @@ def _follow_up(event: dict[str, Any], became: Became) -> None:
     event |= {"time": _millis(became.at), "is_alert": False}
     event["finding_info"]["modified_time"] = _millis(became.at)
     event["unmapped"] |= {"state": became.state, "by": became.by}
+    if became.also_revoked:
+        event["unmapped"]["also_revoked"] = list(became.also_revoked)
     if became.verdict is not None:
         event["unmapped"]["verdict"] = became.verdict
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -77,7 +77,8 @@ class Step(_Value):
 
 
 class Digest(_Value):
-    """Many cases of one tenant in one message: how many of each severity, and since when."""
+    """Many cases of one tenant in one message: how many of each severity, and since when. Or what became of many
+    by one act, which was at that time."""
 
     tenant_id: Identifier
     since: AwareDatetime
@@ -90,8 +91,8 @@ class Alert(_Value):
 
     For a channel that keeps cases it also holds the `step` to make and how the case stands: `view`, the `events`
     since the last reply, and for control's own news the `approval` that they ask for. With `digest` the case
-    stands for many others, and `events` has one for each of those. With `became` it is what became of a finding
-    that the channel was told of before.
+    stands for many others, and `events` has one for each of those, or for the worst of them. With `became` it is
+    what became of a finding that the channel was told of before; with both, of many by one act.
     """
 
     finding: Finding
@@ -137,6 +138,14 @@ class AlertChannel(Protocol):
     def deliver(self, alert: Alert) -> str: ...
 
     def find(self, alert: Alert) -> str | None: ...
+
+
+@runtime_checkable
+class ForPeople(Protocol):
+    """An AlertChannel that people read one message after the other: by one act that concerns much of what it was
+    told it gets one, with a `digest` where that is more than one case."""
+
+    for_people: Literal[True]
 
 
 class ChannelPlugin(Protocol):

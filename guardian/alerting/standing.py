@@ -1,5 +1,6 @@
 """How a case stands, in words: its state, what that means for the session, and what it acts under."""
 
+from collections.abc import Sequence
 from typing import get_args
 
 from guardian.alerting import blocks
@@ -41,7 +42,7 @@ def stands(view: CaseView | None) -> str:
     """The state in a few words; empty where it is not known."""
     if view is None:
         return ""
-    return STATES[view.state] + (f", its {_kinds(view)} revoked" if view.also_revoked else "")
+    return STATES[view.state] + (f", its {_kinds(_of(view))} revoked" if view.also_revoked else "")
 
 
 def under(view: CaseView, share: float = 1.0) -> list[str]:
@@ -51,13 +52,7 @@ def under(view: CaseView, share: float = 1.0) -> list[str]:
         return [_LET_ACT if view.ignored == "critical" else _UNSAID]
     if not view.also_revoked:
         return []
-    kinds = _kinds(view)
-    if view.state == "revoked":
-        told = "Gateways that follow the list refuse its calls; given back it is still refused where they know its"
-        lines = [f"{told} {kinds}:"]
-    else:
-        itself = _ITSELF.get(view.state, "Not revoked itself")
-        lines = [f"{itself}, but gateways that know its {kinds} refuse its calls:"]
+    lines = [f"{_refused(view.state, _of(view))}:"]
     for entry in view.also_revoked[:_UNDER]:
         revoked = f"revoked until {moment(entry.expires_at)} by {prose(entry.actor, int(80 * share))}"
         lift = f"`guardian reinstate TENANT ID --subject {entry.subject_type}` lifts that"
@@ -75,10 +70,7 @@ def in_words(state: str) -> str:
 def followed_up(alert: Alert, became: Became) -> list[blocks.Block]:
     """What became of a finding, and which finding that is."""
     finding = alert.finding
-    why = f": {prose(became.why, 1000)}" if became.why.strip() else ""
-    lines = [f"*{prose(became.by, 200)}* {prose(became.what, 500)}{why}", moment(became.at)]
-    means = next((MEANS.get(each, "") for each in get_args(CaseState) if each == became.state), "")
-    lines.append(f"{in_words(became.state)}{f': {means}' if means else ''}")
+    lines = [*done(became), f"{stands_now(became)}{f': {means}' if (means := _means(became)) else ''}"]
     told = [blocks.header(finding), blocks.section("\n".join(lines))]
     if not of_no_session(finding) and finding.kind is not Kind.CONTROL:
         told.append(blocks.whose(alert, 1.0, blocks.WHOLE))
@@ -87,5 +79,37 @@ def followed_up(alert: Alert, became: Became) -> list[blocks.Block]:
     return [*told, blocks.ids(alert)]
 
 
-def _kinds(view: CaseView) -> str:
-    return " and ".join(sorted({entry.subject_type for entry in view.also_revoked}))
+def done(became: Became) -> list[str]:
+    """Who did what, why, and when."""
+    why = f": {prose(became.why, 1000)}" if became.why.strip() else ""
+    return [f"*{prose(became.by, 200)}* {prose(became.what, 500)}{why}", moment(became.at)]
+
+
+def stands_now(became: Became) -> str:
+    """The state in a few words without a sign."""
+    also = f", its {_kinds(became.also_revoked)} revoked" if became.also_revoked else ""
+    return f"{in_words(became.state)}{also}"
+
+
+def _means(became: Became) -> str:
+    """What that means for the session, where somebody has to know."""
+    state = next((each for each in get_args(CaseState) if each == became.state), None)
+    if became.also_revoked and state is not None:
+        return _refused(state, became.also_revoked)
+    return "" if state is None else MEANS.get(state, "")
+
+
+def _refused(state: CaseState, also_revoked: Sequence[str]) -> str:
+    kinds = _kinds(also_revoked)
+    if state == "revoked":
+        told = "Gateways that follow the list refuse its calls; given back it is still refused where they know its"
+        return f"{told} {kinds}"
+    return f"{_ITSELF.get(state, 'Not revoked itself')}, but gateways that know its {kinds} refuse its calls"
+
+
+def _of(view: CaseView) -> list[str]:
+    return [entry.subject_type for entry in view.also_revoked]
+
+
+def _kinds(also_revoked: Sequence[str]) -> str:
+    return " and ".join(sorted(set(also_revoked)))

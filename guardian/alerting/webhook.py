@@ -59,7 +59,7 @@ class WebhookChannel:
             del data["finding"]["session_id"]
             data["session_left_out"] = True
         if alert.became is not None:
-            data["became"] = alert.became.model_dump(mode="json", exclude={"lead"})
+            data["became"] = alert.became.model_dump(mode="json")
         kind = "guardian.finding" if alert.became is None else "guardian.case"
         told = {"type": kind, "timestamp": at.isoformat(), "data": data}
         body = json.dumps(told, ensure_ascii=True).encode()

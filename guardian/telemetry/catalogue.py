@@ -27,6 +27,7 @@ Metric = Literal[
     "guardian_ledger_epoch",
     "guardian_alerts_total",
     "guardian_alert_queue_depth",
+    "guardian_alerts_held",
     "guardian_auth_failures_total",
     "guardian_request_seconds",
     "guardian_gateway_revision",
@@ -155,6 +156,12 @@ METRICS: Mapping[Metric, Spec] = {
     ),
     "guardian_alert_queue_depth": Spec(
         "gauge", "Alerts waiting, by channel. Growing: the channel is down or rate-limits.", ("channel",)
+    ),
+    "guardian_alerts_held": Spec(
+        "gauge",
+        "Alerts of what became of findings that wait for an earlier one, by channel. For long: that was refused; "
+        "`guardian alerts list`, mend it, `release` or `drop`.",
+        ("channel",),
     ),
     "guardian_auth_failures_total": Spec(
         "counter",

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, StringConstraints
 
 from guardian.domain.finding import Effect, Finding, Text
 from guardian.domain.identity import Identifier
-from guardian.domain.revocation import Revision
+from guardian.domain.revocation import Revision, SubjectType
 from guardian.wire.base import Ask, Body, Mode, Page, Why
 
 
@@ -102,8 +102,9 @@ class Became(Body):
     """What became of a finding since people were told of it: who did what (`by`, `what`, and `why` in that
     person's words), and how it stands now.
 
-    `state` is its case's, a CaseState, or of what asked for a second person an ApprovalState. `over`: nobody is
-    expected to do anything about it any more. Of the findings that one act concerns one is the `lead`.
+    `state` is its case's, a CaseState, or of what asked for a second person an ApprovalState. `also_revoked`: the
+    kinds of what the session acts under and is revoked, whatever its state: gateways that know it refuse calls.
+    `over`: nobody is expected to do anything about it any more.
     """
 
     at: AwareDatetime
@@ -113,7 +114,7 @@ class Became(Body):
     state: Annotated[str, StringConstraints(max_length=32)]
     verdict: Verdict | None = None
     over: bool
-    lead: bool = True
+    also_revoked: tuple[SubjectType, ...] = ()
 
 
 class AlertPayload(Body):

@@ -16,9 +16,11 @@ from guardian.alerting.email import EmailOptions, mail
 from guardian.alerting.jsonl import JsonlOptions
 from guardian.alerting.log import LogOptions
 from guardian.alerting.ocsf import to_ocsf
+from guardian.alerting.port import Digest, ForPeople
 from guardian.alerting.webhook import WebhookOptions
 from guardian.domain.finding import Kind
 from guardian.errors import AlertError
+from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import Became
 
 AT = datetime(2025, 11, 24, 17, 30, tzinfo=UTC)
@@ -90,6 +92,7 @@ def test_a_web_hook_has_a_type_for_it(made, receiver, tmp_path, time) -> None:
         "state": "dismissed",
         "verdict": "false_positive",
         "over": True,
+        "also_revoked": [],
     }
     assert told["data"]["finding"]["id"] == made().finding.id
 
@@ -139,10 +142,78 @@ def email(mailbox, time):
 
 
 def test_people_get_one_mail_of_an_act_and_none_of_what_they_got_none_of(email, mailbox, made, make_alert) -> None:
-    for alert in (made(lead=False), made(make_alert(severity="low", wanted="flag")), made()):
+    for alert in (made(make_alert(severity="low", wanted="flag")), made()):
         assert email.deliver(alert)
         assert email.find(alert)
     assert len(mailbox.mails) == 1
+
+
+@pytest.fixture
+def digest(made, make_alert):
+    """What became of three cases by one act, of which two have a line."""
+    events = tuple(
+        CaseEvent(at=AT, by=f"<{name}|x>", what=f"high · Dismissed · agent_{name}", finding_id=f"fnd_{name}")
+        for name in "ab"
+    )
+    told = Digest(tenant_id="acme", since=AT, total=3, severities={"critical": 1, "high": 2})
+    return made().model_copy(update={"digest": told, "events": events})
+
+
+def test_a_mail_of_many_cases_stands_by_itself_and_has_a_line_of_each(digest) -> None:
+    told = mail(digest, "guardian@acme.example", ("soc@acme.example",))
+    assert str(told["Subject"]) == "[guardian] Dismissed - 3 cases of acme - called it a false positive - by maya"
+    assert (told["In-Reply-To"], told["References"], told["Auto-Submitted"]) == (None, None, "auto-generated")
+    text = told.get_content()
+    assert "3 cases · Dismissed\n===" in text
+    assert "maya called it a false positive: she may\n2025-11-24 17:30 UTC\n" in text
+    assert "1 critical · " in text
+    assert "<a|x> high · Dismissed · agent_a\n<b|x> high · Dismissed · agent_b\n" in text
+    assert "and 1 more: guardian findings lists them" in text
+
+
+def test_of_many_cases_a_filter_leaves_the_number(digest) -> None:
+    text = mail(bare(digest), "guardian@acme.example", ("soc@acme.example",)).get_content()
+    assert "3 cases · Dismissed" in text
+    assert "agent_a" not in text
+    assert "and 3 more" in text
+
+
+def test_the_log_names_all_that_a_mail_was_to_tell(digest, time) -> None:
+    with capture_logs() as lines:
+        LogOptions().open(time.given).deliver(digest)
+    assert (lines[0]["cases"], lines[0]["findings"]) == (3, ["fnd_a", "fnd_b"])
+
+
+def test_a_mail_channel_is_for_people_and_no_other_is(email, time, tmp_path) -> None:
+    assert isinstance(email, ForPeople)
+    assert not isinstance(JsonlOptions(path=str(tmp_path / "a.jsonl")).open(time.given), ForPeople)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (
+            "flagged",
+            "Flagged, its agent revoked: Not revoked itself, but gateways that know its agent refuse its calls",
+        ),
+        (
+            "reinstated",
+            "Reinstated, its agent revoked: Given back itself, but gateways that know its agent refuse its calls",
+        ),
+        (
+            "revoked",
+            "Revoked, its agent revoked: Gateways that follow the list refuse its calls; given back it is still"
+            " refused where they know its agent",
+        ),
+    ],
+)
+def test_where_what_it_acts_under_is_revoked_all_say_so(made, state, told) -> None:
+    alert = made(state=state, also_revoked=("agent",))
+    shown = mail(alert, "guardian@acme.example", ("soc@acme.example",))
+    assert f"\n{told}\n" in shown.get_content()
+    assert str(shown["Subject"]).startswith(f"[guardian] {told.partition(':')[0]} - CRITICAL")
+    assert to_ocsf(alert)["unmapped"]["also_revoked"] == ["agent"]
+    assert "also_revoked" not in to_ocsf(made())["unmapped"]
 
 
 def test_the_log_has_a_line_of_it(made, time) -> None:

@@ -68,7 +68,7 @@ def test_what_only_looks_leaves_an_older_schema_to_the_version_that_still_runs(
     older: Settings, command: str
 ) -> None:
     room, at, needs, starts = (
-        ("control", "0010", "0023", "guardian serve")
+        ("control", "0010", "0024", "guardian serve")
         if command in OF_CONTROL
         else ("monitor", "m0007", "m0013", "guardian watch")
     )
@@ -129,7 +129,7 @@ def test_a_start_that_fails_leaves_an_older_schema_to_the_version_that_was_there
 
 def test_what_runs_guardian_and_the_owners_command_bring_a_schema_up_to_date(older: Settings) -> None:
     migrate_control(older)
-    assert revision(older, "control") == "0023"
+    assert revision(older, "control") == "0024"
     open_monitor_store(older, makes=True).close()
     assert revision(older, "monitor") == "m0013"
     assert database_checked(older).startswith("monitor and control databases answer")

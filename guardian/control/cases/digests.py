@@ -9,7 +9,7 @@ from guardian.alerting.rules import Fold, Rules, next_move
 from guardian.control.cases.feeds import read_alert
 from guardian.control.cases.standing import Standing, standing
 from guardian.control.deps import ControlDeps
-from guardian.domain.finding import SEVERITIES
+from guardian.domain.finding import SEVERITIES, Finding
 from guardian.store.control.cases import StoredCase
 from guardian.store.control.picture import Picture
 from guardian.store.control.rows import ControlRows
@@ -80,14 +80,18 @@ def counted_in(rows: ControlRows, case: StoredCase) -> Digest:
     )
 
 
+def doer(finding: Finding) -> str:
+    """Which agent, and at which tool."""
+    agent = "an unnamed agent" if finding.subject is None else finding.subject.agent_id or "an unnamed agent"
+    return f"{agent[:60]}{'' if finding.act is None else f' at {finding.act.tool[:60]}'}"
+
+
 def _line(rows: ControlRows, payload: AlertPayload, stands: Standing) -> CaseEvent:
     """One case in a digest. Of one that it lists already, what happened to it last."""
     finding, case = payload.finding, stands.case
-    agent = "an unnamed agent" if finding.subject is None else finding.subject.agent_id or "an unnamed agent"
-    tool = "" if finding.act is None else f" at {finding.act.tool[:60]}"
     asks = f", {stands.requests[0].id} waits" if stands.requests else ""
     state = f"{case.state or payload.outcome.effect.value}{asks}"
     since = rows.cases.events(case.key, case.events - 1) if case.folded_into and case.events > case.told else ()
     news = "".join(f" · {event.by} {event.what}" for event in since)
-    what = f"{SEVERITIES[case.rank]} · {state}{news or f' · {agent[:60]}{tool}'}"
+    what = f"{SEVERITIES[case.rank]} · {state}{news or f' · {doer(finding)}'}"
     return CaseEvent(at=finding.time, by=case.session_id, what=what, finding_id=finding.id)

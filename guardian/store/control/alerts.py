@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, literal, select, update
 
+from guardian.store.control.scope import NoIndex
 from guardian.store.control.tables import alert, channel, delivery
 from guardian.store.inserts import insert_new, upsert
 from guardian.store.lanes import next_lane
@@ -16,12 +17,19 @@ UNNAMED = ""
 """What alerts wait for until control first says which channels there are."""
 _WAITING = delivery.c.state.in_(("pending", "sending"))
 _UNSENT = "pending", "sending", "parked", "held"
-_TOLD = select(delivery, alert.c.payload).join(alert, alert.c.id == delivery.c.alert_id)
+_NEVER = "moved", "dropped"
+_TOLD = select(delivery, alert.c.payload, alert.c.act, alert.c.created_at).join(
+    alert, alert.c.id == delivery.c.alert_id
+)
 FOLLOW_UP = "outcome"
 """The kind of alerts that say what became of a finding. Slack shows that by the case, and follows none of them."""
 _LONGEST_ERROR = 500
 _LONGEST = timedelta(hours=2)
 _AT_ONCE = 100
+_TOGETHER = 1000  # alerts that one message tells
+_SETTLED, _LATEST = timedelta(seconds=30), timedelta(minutes=5)
+"""What became of findings by one act is told as one once nothing was added for so long; what waits longer than the
+other is told as it is."""
 
 
 class QueuedAlert(NamedTuple):
@@ -33,13 +41,15 @@ class QueuedAlert(NamedTuple):
 
 
 class RefusedAlert(NamedTuple):
-    """An alert that a channel refused for good: since when it waits for people, and why."""
+    """An alert that a channel refused for good: since when it waits for people, and why. So many `held` ones, of
+    what became of the same finding, wait for it."""
 
     id: int
     channel: str
     payload: str
     at: datetime
     why: str
+    held: int = 0
 
 
 @dataclass(slots=True)
@@ -57,8 +67,9 @@ class Turns:
 @dataclass(frozen=True, slots=True)
 class AlertRows:
     """To each channel an alert goes by itself: pending → sending → sent, or back to pending, or parked for a
-    person to look at; moved where its channel was taken out of the configuration. What became of a finding is held
-    until the channel has what it was told of that finding before, and is never urgent: people know it already.
+    person to look at, who may have it dropped; moved where its channel was taken out of the configuration. What
+    became of a finding is held until the channel has what it was told of that finding before, and is never urgent:
+    people know it already.
 
     Two control processes may share a database. What one has in hand goes back to the queue when the other starts,
     or when it takes too long. Then each may still say that the alert is sent, but anything else only of its own
@@ -103,28 +114,34 @@ class AlertRows:
         wanted = select(alert.c.id).where(alert.c.idempotency_key == idempotency_key)
         return self.connection.execute(wanted).scalar_one_or_none()
 
-    def of_case(self, case_key: str, until: datetime) -> list[tuple[int, str, datetime]]:
-        """The alerts about findings of a case up to that time, the newest first: id, name, and when."""
-        mine = alert.c.case_key == case_key, alert.c.kind == "finding", alert.c.created_at <= until
+    def of_case(self, case_key: str, until: datetime, before: int = 0) -> list[tuple[int, str, datetime]]:
+        """The next alerts about findings of a case up to that time, the newest first: id, name, and when. With
+        `before` those that came before that one."""
+        mine = [alert.c.case_key == case_key, alert.c.kind == "finding", alert.c.created_at <= until]
+        if before:
+            mine.append(alert.c.id < before)
         wanted = select(alert.c.id, alert.c.idempotency_key, alert.c.created_at).where(*mine)
-        return [(row[0], row[1], row[2]) for row in self.connection.execute(wanted.order_by(alert.c.id.desc()))]
+        found = self.connection.execute(wanted.order_by(alert.c.id.desc()).limit(_AT_ONCE))
+        return [(row[0], row[1], row[2]) for row in found]
 
     def told_of(self, number: int) -> list[str]:
         """The channels that have this alert or will."""
-        told = delivery.c.alert_id == number, delivery.c.state != "moved"
+        told = delivery.c.alert_id == number, delivery.c.state.not_in(_NEVER)
         there = select(delivery.c.channel).join(channel, channel.c.name == delivery.c.channel).where(*told)
         return list(self.connection.execute(there).scalars())
 
-    def follow_up(self, first: int, *, idempotency_key: str, payload: str, now: datetime) -> bool:
+    def follow_up(
+        self, first: int, *, idempotency_key: str, payload: str, now: datetime, act: str | None = None
+    ) -> bool:
         """Queue what became of what alert `first` told, for the channels that have that or will. False where there
-        are none, or where that was queued before."""
+        are none, or where that was queued before. `act` names the act, of which more findings may hear."""
         known = select(alert.c.case_key).where(alert.c.id == first)
         names = self.told_of(first)
         if not names or self.named(idempotency_key) is not None:
             return False
         last = self._last_of(first)
         values = {"case_key": self.connection.execute(known).scalar_one(), "idempotency_key": idempotency_key}
-        values |= {"kind": FOLLOW_UP, "payload": payload, "created_at": now, "follows": last}
+        values |= {"kind": FOLLOW_UP, "payload": payload, "created_at": now, "follows": last, "act": act}
         number = self.connection.execute(insert(alert).values(**values).returning(alert.c.id)).scalar_one()
         before = select(delivery.c.channel).where(delivery.c.alert_id == last, delivery.c.state.in_(_UNSENT))
         waits = set(self.connection.execute(before).scalars())
@@ -154,10 +171,39 @@ class AlertRows:
         row = self._next(name, now, turns)
         if row is None:
             return None
-        turns.taken, turns.last[row.rank] = turns.taken + 1, row.lane
-        claimed = {"state": "sending", "attempts": row.attempts + 1, "claimed_at": now}
-        self.connection.execute(update(delivery).where(*_of(name, row.alert_id)).values(**claimed))
-        return QueuedAlert(row.alert_id, row.payload, row.attempts)
+        return self._take(name, [row], now, turns)[0]
+
+    def claim_together(self, name: str, now: datetime, turns: Turns) -> list[QueuedAlert]:
+        """As `claim`, with whatever else became of findings by the same act, once that is all. What was claimed
+        together stays together, so that it is known again."""
+        while (row := self._next(name, now, turns)) is not None:
+            these = [row] if row.act is None else self._of_act(name, row)
+            came = [each.created_at for each in these]
+            ready = min(max(came) + _SETTLED, min(came) + _LATEST)
+            if (
+                row.act is None or row.attempts or not max(came) <= now < ready
+            ):  # it may be of a clock that was ahead
+                return self._take(name, these, now, turns)
+            ids = [each.alert_id for each in these]
+            self.connection.execute(update(delivery).where(*_of(name, *ids)).values(next_at=ready))
+        return []
+
+    def _of_act(self, name: str, row: Row[Any]) -> Sequence[Row[Any]]:
+        # by its index SQLite would walk along all that waits
+        same = alert.c.act == row.act, NoIndex(delivery.c.channel) == name, delivery.c.state == "pending"
+        since = delivery.c.claimed_at.is_(None) if row.attempts == 0 else delivery.c.claimed_at == row.claimed_at
+        wanted = _TOLD.where(*same, delivery.c.attempts == row.attempts, since)
+        ordered = wanted.order_by(delivery.c.next_at, delivery.c.alert_id)  # first what was not put off yet
+        found = {each.alert_id: each for each in self.connection.execute(ordered.limit(_TOGETHER))}
+        return [each for _, each in sorted((found | {row.alert_id: row}).items())]
+
+    def _take(self, name: str, these: Sequence[Row[Any]], now: datetime, turns: Turns) -> list[QueuedAlert]:
+        first = these[0]
+        turns.taken, turns.last[first.rank] = turns.taken + 1, first.lane
+        claimed = {"state": "sending", "attempts": first.attempts + 1, "claimed_at": now}
+        ids = [each.alert_id for each in these]
+        self.connection.execute(update(delivery).where(*_of(name, *ids)).values(**claimed))
+        return [QueuedAlert(each.alert_id, each.payload, each.attempts) for each in these]
 
     def _next(self, name: str, now: datetime, turns: Turns) -> Row[Any] | None:
         times = delivery.c.next_at <= now, delivery.c.next_at > now + _LONGEST  # each by the index
@@ -182,28 +228,71 @@ class AlertRows:
             stranded &= delivery.c.claimed_at <= before
         return self.connection.execute(update(delivery).where(stranded).values(state="pending")).rowcount
 
-    def sent(self, name: str, alert_id: int, remote: str) -> None:
-        """Delivered, whoever has it in hand by now; `remote` is how the channel calls it."""
-        waits = update(delivery).where(*_of(name, alert_id), delivery.c.state != "sent")
+    def sent(self, name: str, alert_id: int, remote: str, *beside: int) -> None:
+        """Delivered, with those `beside` it, whoever has it in hand by now; `remote` is its name there."""
+        ids = alert_id, *beside
+        waits = update(delivery).where(*_of(name, *ids), delivery.c.state != "sent")
         self.connection.execute(waits.values(state="sent", remote=remote, last_error=""))
-        follows = delivery.c.alert_id.in_(select(alert.c.id).where(alert.c.follows == alert_id))
-        self._free(delivery.c.state == "held", delivery.c.channel == name, follows)
+        self._free_behind(name, ids)
 
-    def postponed(self, name: str, alert_id: int, attempt: int, until: datetime, error: str) -> None:
-        self._end(name, alert_id, attempt, state="pending", next_at=until, last_error=error[:_LONGEST_ERROR])
+    def postponed(self, name: str, alert_id: int, attempt: int, until: datetime, error: str, *beside: int) -> None:
+        changes = {"state": "pending", "next_at": until, "last_error": error[:_LONGEST_ERROR]}
+        self._end(name, (alert_id, *beside), attempt, **changes)
 
-    def parked(self, name: str, alert_id: int, attempt: int, error: str) -> None:
-        self._end(name, alert_id, attempt, state="parked", last_error=error[:_LONGEST_ERROR])
+    def parked(self, name: str, alert_id: int, attempt: int, error: str, *beside: int) -> None:
+        self._end(name, (alert_id, *beside), attempt, state="parked", last_error=error[:_LONGEST_ERROR])
 
     def refused(self) -> Iterator[RefusedAlert]:
         """The alerts that are parked, the oldest first, few of them in memory; `at` is when the last try began."""
         parked = _TOLD.where(delivery.c.state == "parked").order_by(delivery.c.alert_id, delivery.c.channel)
         for row in self.connection.execute(parked.execution_options(yield_per=_AT_ONCE)):
-            yield RefusedAlert(row.alert_id, row.channel, row.payload, row.claimed_at, row.last_error)
+            told = row.alert_id, row.channel, row.payload, row.claimed_at, row.last_error
+            yield RefusedAlert(*told, held=len(self._held_behind(row.channel, row.alert_id)))
 
     def refused_count(self) -> int:
         parked = select(func.count()).select_from(delivery).where(delivery.c.state == "parked")
         return int(self.connection.execute(parked).scalar_one())
+
+    def held(self, name: str | None = None) -> int:
+        """How many wait until this channel, or any, has what it was told of the same finding before."""
+        mine = (
+            [delivery.c.state == "held"]
+            if name is None
+            else [delivery.c.state == "held", delivery.c.channel == name]
+        )
+        counted = select(func.count()).select_from(delivery).where(*mine)
+        return int(self.connection.execute(counted).scalar_one())
+
+    def drop(self, ids: Sequence[int]) -> tuple[list[int], int]:
+        """Give up these parked alerts: their channel never gets them. Nor does it hear what became of a finding of
+        which it was told nothing else. Returns the ids, each once for every channel that had refused it, and how
+        many that were held behind them are given up with them."""
+        wanted = select(delivery.c.alert_id, delivery.c.channel, alert.c.follows)
+        wanted = wanted.join(alert, alert.c.id == delivery.c.alert_id)
+        parked = wanted.where(delivery.c.state == "parked", delivery.c.alert_id.in_(ids))
+        dropped, with_them = [], 0
+        for row in self.connection.execute(parked.order_by(delivery.c.alert_id)).all():
+            gone = [row.alert_id]
+            if row.follows is None:
+                gone += self._held_behind(row.channel, row.alert_id)
+            for start in range(0, len(gone), _TOGETHER):
+                these = _of(row.channel, *gone[start : start + _TOGETHER])
+                self.connection.execute(update(delivery).where(*these).values(state="dropped"))
+            self._free_behind(row.channel, gone)
+            dropped.append(row.alert_id)
+            with_them += len(gone) - 1
+        return dropped, with_them
+
+    def _held_behind(self, name: str, number: int) -> list[int]:
+        """The alerts that wait for this one, and for each other, in this channel."""
+        held = delivery.c.channel == name, delivery.c.state == "held"
+        found: list[int] = []
+        last = [number]
+        while last:
+            after = select(alert.c.id).join(delivery, delivery.c.alert_id == alert.c.id)
+            last = list(self.connection.execute(after.where(alert.c.follows.in_(last), *held)).scalars())
+            found += last
+        return found
 
     def release(self, ids: Sequence[int] | None, now: datetime) -> list[int]:
         """Put parked alerts back in the queue, attempts kept: these, or all. Returns their ids, each once for
@@ -242,6 +331,10 @@ class AlertRows:
             case = delivery.c.alert_id.in_(select(alert.c.id).where(alert.c.case_key == case_key))
             self.connection.execute(update(delivery).where(case, _WAITING, delivery.c.rank == 1).values(rank=0))
 
+    def _free_behind(self, name: str, ids: Sequence[int]) -> None:
+        follows = delivery.c.alert_id.in_(select(alert.c.id).where(alert.c.follows.in_(ids)))
+        self._free(delivery.c.state == "held", delivery.c.channel == name, follows)
+
     def _free(self, *held: ColumnElement[bool]) -> None:
         """Have those of the held go that nothing has to go before any more."""
         before = delivery.alias()
@@ -253,9 +346,9 @@ class AlertRows:
         )
         self.connection.execute(update(delivery).where(*held, ~waits).values(state="pending"))
 
-    def _end(self, name: str, alert_id: int, attempt: int, **values: Any) -> None:
+    def _end(self, name: str, ids: Sequence[int], attempt: int, **values: Any) -> None:
         own = delivery.c.state == "sending", delivery.c.attempts == attempt
-        self.connection.execute(update(delivery).where(*_of(name, alert_id), *own).values(**values))
+        self.connection.execute(update(delivery).where(*_of(name, *ids), *own).values(**values))
 
 
 def _turn(payload: str) -> dict[str, Any]:
@@ -268,5 +361,5 @@ def _turn(payload: str) -> dict[str, Any]:
         return {"rank": 1, "lane": ""}
 
 
-def _of(name: str, alert_id: int) -> tuple[ColumnElement[bool], ...]:
-    return delivery.c.alert_id == alert_id, delivery.c.channel == name
+def _of(name: str, *ids: int) -> tuple[ColumnElement[bool], ...]:
+    return delivery.c.alert_id.in_(ids), delivery.c.channel == name

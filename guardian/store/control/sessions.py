@@ -156,6 +156,22 @@ class SessionRows:
         wanted = select(envelope.c.session_id).where(*mine)  # sorted there, SQLite would walk along all of them
         return sorted(set(self.connection.execute(wanted).scalars()))
 
+    def last_seq(self) -> int:
+        """The highest `seq`; 0 where there is no session."""
+        return int(self.connection.execute(select(func.max(session.c.seq))).scalar_one() or 0)
+
+    def accused_under(self, tenant_id: str, field: str, name: str, after: int, upto: int) -> list[tuple[int, str]]:
+        """Of the sessions whose `seq` is above `after`, at most `upto`, those that are flagged, not revoked
+        themselves, and that a finding or a version of their envelope tied to `name` in `field`: seq and id."""
+        among = NoIndex(session.c.tenant_id) == tenant_id, session.c.seq > after, session.c.seq <= upto
+        own = envelope.c.tenant_id == session.c.tenant_id, envelope.c.session_id == session.c.session_id
+        tied = or_(
+            session.c[f"{field}_key"] == name, exists().where(*own, NoIndex(envelope.c[field]) == in_key(name))
+        )
+        wanted = select(session.c.seq, session.c.session_id).where(*among, session.c.flagged, tied)
+        rows = self.connection.execute(wanted.where(~exists().where(_REVOKED)).order_by(session.c.seq))
+        return [(row.seq, row.session_id) for row in rows]
+
     def delegated(self, tenant_id: str, field: str, name: str, delegator_id: str) -> bool:
         """Whether a version of some session's envelope has `name` in `field` and this delegator."""
         mine = envelope.c.tenant_id == tenant_id, envelope.c[field] == name

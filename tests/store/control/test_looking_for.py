@@ -11,6 +11,7 @@ from guardian.domain.finding import Effect, Finding, Kind, NamedBreach, Reason, 
 from guardian.domain.identity import SessionKey
 from guardian.store.columns import in_key
 from guardian.store.control import scope as scope_module
+from guardian.store.control.alerts import Turns
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine, reading, writing
@@ -337,3 +338,31 @@ def test_an_upgrade_looks_into_what_was_there(tmp_path):
         assert [each.seq for each in rows.audit.told(None, limit=9, actor="")] == [1102, 3, 2]
     engine.dispose()
     newest.dispose()
+
+
+def test_who_acts_under_what_is_revoked_is_found_without_a_walk_through_all_its_envelopes(store):
+    with store.write() as rows:
+        find(rows, "s1")
+        find(rows, "s2", agent="a2")
+        find(rows, "s3")
+        plans = planned(rows)
+        assert rows.sessions.accused_under("acme", "agent_id", "a1", 0, 9) == [(1, "s1"), (3, "s3")]
+        assert rows.sessions.accused_under("acme", "agent_id", "a1", 1, 2) == []
+        rows.cases.touch_under("acme", "agent_id", "a1", NOW, 9)
+        rows.cases.acted_under("acme", "agent_id", "a1", NOW, ["flagged"])
+    looked = [each for each in plans if "control_envelope" in each]
+    assert len(looked) == 4
+    assert all("session_id=?" in each for each in looked)
+
+
+def test_what_became_so_by_one_act_is_found_by_the_act_and_not_among_all_that_waits(store):
+    with store.write() as rows:
+        rows.alerts.deliver_to(["email"], NOW, instead="log")
+        for name in "ab":
+            told = {"idempotency_key": name, "payload": "{}", "now": NOW}
+            rows.alerts.add(kind="finding", case_key=name, **told)
+            rows.alerts.sent("email", rows.alerts.named(name), "x")
+            rows.alerts.follow_up(rows.alerts.named(name), **told | {"idempotency_key": f"{name}2"}, act="act")
+        plans = planned(rows)
+        assert [each.id for each in rows.alerts.claim_together("email", NOW + MINUTE, Turns())] == [2, 4]
+    assert any("ix_control_alert_act" in each for each in plans)

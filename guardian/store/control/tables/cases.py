@@ -15,8 +15,10 @@ alert = Table(
     Column("payload", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("follows", Integer),  # the alert of the same finding before it, of one that says what became of that
+    Column("act", String(64)),  # the act by which it became so, of which other findings may hear as well
     Index(None, "case_key"),
     Index(None, "follows"),
+    Index(None, "act"),
 )
 
 # The channels that alerts go to. Slack is none of them: it follows the alerts by their cases.
