@@ -1,4 +1,4 @@
-"""alerts: try the channels, look at what they would show, and send again what they refused."""
+"""alerts: try the channels, look at what they would show, and send again, or give up, what they refused."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 alerts_app = typer.Typer(
-    no_args_is_help=True, help="Try the alert channels, look at what they show, send again what they refused."
+    no_args_is_help=True, help="Try the alert channels, look at what they show, and see to what they refused."
 )
 
 
@@ -23,7 +23,8 @@ def try_channels(
     channel: Annotated[str | None, typer.Option(help="Only this channel of the configuration.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Send samples to every configured channel: Slack gets one of each kind of message, the others two.
+    """Send samples to every configured channel: Slack gets one of each kind of message; the others one that was
+    flagged, one that was revoked, and twice what became of the first: an update, and the end of it.
 
     Exit code 1 if a channel does not take it. Example: guardian alerts test --channel slack
     """
@@ -72,7 +73,8 @@ def preview(
 
 @alerts_app.command("list")
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the alerts that a channel refused for good, with its reason; they went to the log instead.
+    """List the alerts that a channel refused for good, with its reason; they went to the log instead. What became
+    of one is held until the channel has it: how many that are stands there as well.
 
     Slack is asked again by itself, within the hour: what waits for that is listed below them, without an id.
     Example: guardian alerts list --json
@@ -86,7 +88,8 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         return
     for each in refused:
         about = f"{each['finding']}  {each['tenant_id']}/{each['session_id']}" if "finding" in each else "?"
-        typer.echo(escape(f"{each['id']}  {each['channel']}  {each['at']}  {about}  {each['why']}"))
+        behind = f"  (holds back {each['held']} of what became of it)" if each["held"] else ""
+        typer.echo(escape(f"{each['id']}  {each['channel']}  {each['at']}  {about}  {each['why']}{behind}"))
     for case in waiting:
         about = f"{case['tenant_id']}/{case['session_id']}"
         typer.echo(escape(f"slack  asked again at {case['next_at']}  {about}  {case['why']}"))
@@ -116,5 +119,26 @@ def release(
     told = f"; not refused: {', '.join(map(str, absent))}" if absent else ""
     slacks = f"; {hurried} of Slack's are tried again now" if hurried else ""
     typer.echo(f"{len(released)} released{told}{slacks}")
+    if absent:
+        raise typer.Exit(FAULT)
+
+
+@alerts_app.command()
+def drop(
+    ids: Annotated[list[int], typer.Argument(help="Ids from `alerts list`.")],
+    config: ConfigOption = None,
+) -> None:
+    """Give refused alerts up: who refused one does not get it any more, nor what became of that finding, where it
+    was told nothing else of it. They stay in the log.
+
+    Example: guardian alerts drop 17
+    """
+    from guardian.commands.letters import drop_alerts
+
+    dropped, behind = drop_alerts(settings_from(config), ids)
+    absent = sorted(set(ids) - set(dropped))
+    told = f"; not refused: {', '.join(map(str, absent))}" if absent else ""
+    held = f", with {behind} that they held back" if behind else ""
+    typer.echo(f"{len(dropped)} dropped{held}{told}")
     if absent:
         raise typer.Exit(FAULT)

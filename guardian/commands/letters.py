@@ -61,7 +61,8 @@ def release_findings(settings: Settings, ids: Sequence[str] | None) -> list[str]
 
 
 def refused_alerts(settings: Settings) -> list[dict[str, object]]:
-    """The alerts that a channel refused, the oldest first; of one that cannot be read nothing of its finding."""
+    """The alerts that a channel refused, the oldest first; of one that cannot be read nothing of its finding.
+    `held`: so many others, of what became of that, wait for it."""
     with closing(open_control_store(settings)) as store, store.read() as rows:
         return [
             {
@@ -69,6 +70,7 @@ def refused_alerts(settings: Settings) -> list[dict[str, object]]:
                 "channel": each.channel,
                 "at": each.at.isoformat(),
                 "why": each.why,
+                "held": each.held,
                 **_about(each.payload),
             }
             for each in rows.alerts.refused()
@@ -114,6 +116,17 @@ def release_alerts(settings: Settings, ids: Sequence[int] | None) -> list[int]:
         return rows.alerts.release(known, utc_now())
 
 
+def drop_alerts(settings: Settings, ids: Sequence[int]) -> tuple[list[int], int]:
+    """Give these up, which is audited; returns which were there to be given up, and how many that they held back
+    went with them."""
+    with closing(open_control_store(settings)) as store, store.write() as rows:
+        dropped, held = rows.alerts.drop([each for each in ids if each < _MOST_ROWS])
+        if dropped:
+            told = {"alerts": dropped, "held": held, "result": "dropped"}
+            rows.audit.note("dropAlerts", at=utc_now(), actor="operator", **told)
+        return dropped, held
+
+
 def refused_checked(settings: Settings, *, monitor: bool = True, control: bool = True) -> str:
     """For the doctor: that nothing of what runs here was refused and waits for people. Raises ControlError or
     AlertError."""
@@ -124,9 +137,10 @@ def refused_checked(settings: Settings, *, monitor: bool = True, control: bool =
         )
     if control and is_there(settings, settings.store.control):
         with closing(open_control_store(settings)) as store, store.read() as rows:
-            alerts = rows.alerts.refused_count()
+            alerts, held = rows.alerts.refused_count(), rows.alerts.held()
         cases = [case for case in waiting_cases(settings) if case["refused"]]
-        told = [f"channels refused {counted(alerts, 'alert')}, which went to the log"] if alerts else []
+        behind = f" and hold back {held:,} of what became of those" if held else ""
+        told = [f"channels refused {counted(alerts, 'alert')}, which went to the log{behind}"] if alerts else []
         told += [f"Slack refused {counted(len(cases), 'case')} and is asked again by itself"] if cases else []
         if told:
             raise AlertError(

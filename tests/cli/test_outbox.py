@@ -176,6 +176,39 @@ def _refused_alerts(path, *ids):
     store.close()
 
 
+def test_what_a_refused_alert_holds_back_is_shown_and_given_up_with_it(guardian, tmp_path):
+    guardian("init", "home")
+    path, config = tmp_path / "home" / "guardian.yaml", ("-c", "home/guardian.yaml")
+    _refused_alerts(path, "f1", "f2")
+    store = open_control_store(load(path))
+    with store.write() as rows:
+        for name in ("b1", "b2"):
+            assert rows.alerts.follow_up(1, idempotency_key=name, payload="{}", now=utc_now())
+    store.close()
+    shown = guardian("alerts", "list", *config)
+    first, second = shown.stdout.splitlines()
+    assert first.endswith("gone  (holds back 2 of what became of it)")
+    assert "holds" not in second
+    assert [each["held"] for each in json.loads(guardian("alerts", "list", "--json", *config).stdout)] == [2, 0]
+    with pytest.raises(
+        AlertError, match="refused 2 alerts, which went to the log and hold back 2 of what became of"
+    ):
+        refused_checked(load(path))
+    beyond = str(2**63)
+    dropped = guardian("alerts", "drop", "1", "9", beyond, *config)
+    told = f"1 dropped, with 2 that they held back; not refused: 9, {beyond}\n"
+    assert (dropped.returncode, dropped.stdout) == (1, told)
+    assert guardian("alerts", "drop", "2", *config).stdout == "1 dropped\n"
+    store = open_control_store(load(path))
+    with store.read() as rows:
+        last = [json.loads(line.payload) for line in rows.feeds.news("audit", 99)]
+    store.close()
+    dropped = [(each["actor"], each["alerts"], each["held"]) for each in last if each["action"] == "dropAlerts"]
+    assert dropped == [("operator", [1], 2), ("operator", [2], 0)]
+    assert refused_checked(load(path)).startswith("no finding")
+    assert guardian("alerts", "release", "--all", *config).stdout == "0 released\n"
+
+
 def test_what_slack_did_not_take_is_listed_and_tried_at_once_when_all_is_released(guardian, tmp_path):
     guardian("init", "home")
     path, now = tmp_path / "home" / "guardian.yaml", utc_now()

@@ -55,7 +55,7 @@ from guardian.errors import StoreError, Unstorable
 from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
 from guardian.store import engine as engine_module
 from guardian.store import schema
-from guardian.store.control.alerts import AlertRows
+from guardian.store.control.alerts import AlertRows, Turns
 from guardian.store.control.cursors import Cursor
 from guardian.store.control.peers import Peer
 from guardian.store.control.rows import ControlRows
@@ -415,6 +415,30 @@ def test_what_slack_had_not_shown_is_queued_for_others_and_what_is_urgent_is_sen
         taken = [rows.alerts.claim("webhook", NOW) for _ in range(3)]
     assert [each and each.id for each in taken] == [*reversed(left), None]
     assert len(left) == 2
+    store.close()
+
+
+@pytest.mark.slow
+def test_what_became_so_by_one_act_is_claimed_together_and_given_up_with_what_it_holds_back(postgres: str) -> None:
+    store = ControlStore.open(postgres, now=NOW)
+    with store.write() as rows:
+        rows.alerts.deliver_to(["email"], NOW, instead="log")
+        told = {"payload": "{}", "now": NOW}
+        for name in "ab":
+            rows.alerts.add(kind="finding", case_key=name, idempotency_key=name, **told)
+            first = rows.alerts.named(name)
+            assert first is not None
+            rows.alerts.sent("email", first, "x")
+            for n in range(2):
+                assert rows.alerts.follow_up(first, idempotency_key=f"{name}{n}", act=f"act {n}", **told)
+        assert rows.alerts.claim_together("email", NOW, Turns()) == [], "more of it may come"
+        taken = [each.id for each in rows.alerts.claim_together("email", NOW + timedelta(minutes=1), Turns())]
+        assert taken == [rows.alerts.named("a0"), rows.alerts.named("b0")]
+        rows.alerts.parked("email", taken[0], 1, "no", *taken[1:])
+        assert ([each.held for each in rows.alerts.refused()], rows.alerts.held("email")) == ([1, 1], 2)
+        assert rows.alerts.drop(taken) == (taken, 0)
+        assert rows.alerts.depth("email") == 2
+        assert rows.sessions.accused_under("acme", "agent_id", "a", 0, rows.sessions.last_seq()) == []
     store.close()
 
 

@@ -180,9 +180,8 @@ class AlertRows:
             these = [row] if row.act is None else self._of_act(name, row)
             came = [each.created_at for each in these]
             ready = min(max(came) + _SETTLED, min(came) + _LATEST)
-            if (
-                row.act is None or row.attempts or not max(came) <= now < ready
-            ):  # it may be of a clock that was ahead
+            more_may_come = row.act is not None and not row.attempts and max(came) <= now < ready
+            if not more_may_come:  # nor is it waited for what a clock that was ahead dated
                 return self._take(name, these, now, turns)
             ids = [each.alert_id for each in these]
             self.connection.execute(update(delivery).where(*_of(name, *ids)).values(next_at=ready))
