@@ -36,8 +36,8 @@ from guardian.telemetry import configure_logging
 PANELS = {
     "Try it": "demo score replay detect sources schema",
     "Run it": "init doctor check-config migrate run watch serve mode token seal",
-    "Look at sessions, and decide": "sessions case findings take note snooze revoked revoke reinstate dismiss "
-    "confirm protect approvals approve deny withdraw break-glass break-glass-end exceptions link",
+    "Look at sessions, and decide": "sessions findings revoked revoke reinstate dismiss confirm protect approvals "
+    "approve deny withdraw break-glass break-glass-end exceptions link",
     "Keep it in order": "gateways breaker alerts slack outbox dlq policy audit",
     "Learn from what was seen": "archive labels feedback purposes calibrate propose propose-own backtest reject "
     "verify authority notebooks",
@@ -121,7 +121,6 @@ for _noun in (
     "tokens",
     "seals",
     "sessions",
-    "cases",
     "revoked",
     "findings",
     "labels",
