@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from guardian.telemetry import configure_logging
+
 Guardian = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_no_part_of_what_a_command_says(_logging_is_as_no_test_before_configured_it: None) -> None:
+    """As `guardian` configures it, also for what a control API within this process logs meanwhile: where nobody
+    has configured it, it goes to stdout."""
+    configure_logging(level="warning", json=False)
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import typer
 from receivers import Mailbox
 from served_control import served_control
 from typer.testing import CliRunner
 
 from guardian.cli import app
 from guardian.commands.tokens import issue
+from guardian.telemetry import logger
 from guardian.wire.client import ControlClient
 
 
@@ -47,3 +49,14 @@ def test_news_of_guardian_are_previewed_by_their_id(tmp_path: Path, monkeypatch:
         done = CliRunner().invoke(app, ["alerts", "preview", news.finding.id, "-c", str(file)])
     assert (done.exit_code, done.exception) == (0, None)
     assert "root asks for a second person" in done.stdout
+
+
+def test_what_a_control_of_this_process_logs_meanwhile_is_no_part_of_what_a_command_says() -> None:
+    command = typer.Typer()
+
+    @command.command()
+    def said() -> None:
+        logger("control").info("session_revoked")
+        typer.echo("said")
+
+    assert CliRunner().invoke(command).stdout == "said\n"

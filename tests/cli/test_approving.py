@@ -17,7 +17,7 @@ from guardian.commands import tokens
 from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, ControlError
-from guardian.telemetry import Metrics, configure_logging
+from guardian.telemetry import Metrics
 from guardian.wire.evidence import EvidenceClient
 
 Terminal = Callable[..., Result]
@@ -48,7 +48,6 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     path.write_text(yaml.safe_dump(body), encoding="utf-8")
 
     def run(name: str, *args: str) -> Result:
-        configure_logging(level="warning", json=False)  # as `guardian` does; control is in this process
         env = {"GUARDIAN_TOKEN": held[name], "COLUMNS": "200", "NO_COLOR": "1"}
         return CliRunner().invoke(app, [*args, "-c", str(path)], env=env)
 

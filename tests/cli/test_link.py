@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ports import port_of, reserve
 from served_control import served_control
 from typer.testing import CliRunner
 
@@ -70,11 +71,10 @@ def test_pages_that_cannot_be_put_together_leave_no_port_taken(place: Any) -> No
     people = "people: {maya: {sub: '1', role: analyst, tenants: [acme]}}"
     oidc = "oidc: {issuer: 'http://idp.example', client_id: g}"
     file.write_text(f"console: {{enabled: true, {oidc}, {people}}}\nstore: {{control: 'sqlite:///control.db'}}\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(ConfigurationError, match="https"):
-        Control(load(file), metrics=Metrics(), port=port)
-    socket.create_server(("127.0.0.1", port)).close()
+    with reserve() as held:
+        with pytest.raises(ConfigurationError, match="https"):
+            Control(load(file), metrics=Metrics(), port=port_of(held))
+        socket.create_server(("127.0.0.1", port_of(held))).close()
 
 
 def test_half_a_name_is_a_mistake(place: Any) -> None:
