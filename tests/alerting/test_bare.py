@@ -3,12 +3,12 @@
 import base64
 import json
 import re
-import socket
 
 import jsonschema
 import pytest
 from ocsf_json_schema import get_ocsf_schema
 from ocsf_json_schema.embedded import OcsfJsonSchemaEmbedded
+from ports import port_of, reserve
 from structlog.testing import capture_logs
 
 from guardian.alerting.bare import bare
@@ -199,10 +199,15 @@ def test_of_a_receiver_that_is_busy_no_try_counts(webhook, receiver, everywhere,
     assert _until_it_arrives(webhook, everywhere()) == 4
 
 
+@pytest.fixture
+def held():
+    with reserve() as held:
+        yield held
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "guardian.invalid"])
-def test_of_a_receiver_that_cannot_be_reached_no_try_counts(tmp_path, everywhere, time, host) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+def test_of_a_receiver_that_cannot_be_reached_no_try_counts(held, everywhere, time, host) -> None:
+    port = port_of(held)
     url = f"http://{host}:{port}" if host == "127.0.0.1" else f"https://{host}"
     told = {"host": "127.0.0.1", "port": port, "tls": "none", "sender": "g@acme.example"}
     channels = [

@@ -108,7 +108,7 @@ def test_the_longest_token_and_certificate_are_read_in_whatever_parts_they_come(
 def test_a_body_of_two_lengths_is_refused_and_what_hides_behind_it_is_no_request(control: Control, path: str):
     body = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: guardian\r\n\r\n"
     head = f"POST {path} HTTP/1.1\r\nHost: guardian\r\nTransfer-Encoding: chunked\r\nContent-Length: {len(body)}"
-    with socket.create_connection(("127.0.0.1", control.port), timeout=3) as caller:
+    with socket.create_connection(("127.0.0.1", control.port), timeout=30) as caller:
         caller.sendall(head.encode() + b"\r\n\r\n" + body)
         answered = b"".join(iter(lambda: caller.recv(65536), b""))  # to the end: it is closed
     assert answered.startswith(b"HTTP/1.1 400 ")

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from until import until
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.kafka import producers_of
@@ -192,10 +193,7 @@ def test_a_broker_that_does_not_answer_keeps_the_monitor_from_being_ready(monito
     running = threading.Thread(target=monitor.run, args=(stop,))
     running.start()
     try:
-        for _ in range(1000):
-            if monitor.troubles():
-                break
-            stop.wait(0.01)
+        until(monitor.troubles)
         assert monitor.troubles() == ["the log's broker does not answer"]
     finally:
         broker.restart()

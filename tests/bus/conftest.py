@@ -49,7 +49,6 @@ class Reader:
 
 class Memory:
     name = "memory"
-    patience = 20
 
     def __init__(self) -> None:
         self.broker = MemoryBroker()
@@ -80,7 +79,6 @@ class Memory:
 
 class Kafka(Memory):
     name = "kafka"
-    patience = 200
 
     def __init__(self, broker: LocalBroker) -> None:
         super().__init__()

@@ -1,7 +1,6 @@
 import socket
 import subprocess
 import sys
-import threading
 import uuid
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -26,6 +25,8 @@ from kafka.errors import (
 )
 from kafka.record.util import calc_crc32c, crc32c_c
 from kafka.structs import MemberState, OffsetAndMetadata
+from ports import listens, port_of, reserve
+from until import until
 
 import guardian.bus.kafka as kafka_module
 import guardian.bus.kafka_producer as producer_module
@@ -42,9 +43,8 @@ from guardian.errors import BusError, ConfigurationError, RecordRefused
 
 @pytest.fixture
 def nobody():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    with reserve() as held:
+        yield f"127.0.0.1:{port_of(held)}"
 
 
 @pytest.mark.parametrize(
@@ -533,14 +533,7 @@ def test_the_local_broker_does_not_outlive_a_process_that_is_killed(tmp_path):
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    pause = threading.Event()
-    for _ in range(400):
-        try:
-            socket.create_connection((host, int(port)), timeout=1).close()
-        except OSError:
-            return
-        pause.wait(0.05)
-    pytest.fail("the broker is still there")
+    until(lambda: not listens(int(port)))
 
 
 def test_a_port_that_is_taken_is_named():

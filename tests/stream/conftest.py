@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from until import until
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.domain.backoff import Backoff
@@ -174,7 +175,7 @@ class Rig:
             clock=self.clock, options=options, lateness=lateness, timer=timer, begin=begin,
         )  # fmt: skip
 
-    def read(self, worker: Any, until: Callable[[], bool]) -> None:
+    def read(self, worker: Any, holds: Callable[[], bool]) -> None:
         """Run the worker, or whatever else runs until it is stopped, in a thread until the condition holds."""
         stop, failed = threading.Event(), []
 
@@ -186,17 +187,15 @@ class Rig:
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        pause = threading.Event()
-        for _ in range(2000):
-            if until() or not thread.is_alive():
-                break
-            pause.wait(0.005)
-        stop.set()
-        thread.join(10)
+        try:
+            until(lambda: holds() or not thread.is_alive())
+        finally:
+            stop.set()
+            thread.join(90)
         assert not thread.is_alive(), "the worker did not stop"
         if failed:
             raise failed[0]
-        assert until(), "the condition never held"
+        assert holds(), "the condition never held"
 
     def drained(self) -> bool:
         """Whether the store is past everything in the topic."""
