@@ -11,6 +11,7 @@ from slack_sdk.socket_mode import SocketModeClient
 from slack_server import CHANNEL, TOKEN, message_limits, web_api
 from slack_server.people import click, interaction, signed, submission
 from structlog.testing import capture_logs
+from until import until
 
 from guardian.alerting import slack_socket
 from guardian.alerting.clicks import Click
@@ -665,7 +666,7 @@ class Busy:
 
     def of(self, user):
         self.asked.append(user)
-        self.go_on.wait(10)
+        self.go_on.wait(90)
 
 
 def desk_of(office, people, **options):
@@ -699,8 +700,12 @@ def test_who_cannot_be_served_before_the_end_is_told_so_or_counted_at_least(offi
     people = Busy()
     desk = desk_of(office, people, **({} if reached else {"base_url": "http://127.0.0.1:9/api/"}))
     with capture_logs() as logs:
-        threading.Timer(1.0, people.go_on.set).start()
-        desk.stop(finish_s=0.1, tell_s=5.0)
+        until(lambda: len(people.asked) == 4)  # the others have not begun
+        stopping = threading.Thread(target=desk.stop, kwargs={"finish_s": 0.1, "tell_s": 60.0})
+        stopping.start()
+        until(lambda: [each["event"] for each in logs].count("slack_click_dropped") == 6)
+        people.go_on.set()
+        stopping.join()
     dropped = [each for each in logs if each["event"] == "slack_click_dropped"]
     assert ({each["told"] for each in dropped}, len(dropped)) == ({reached}, 6)
     assert office.deps.metrics.value("guardian_slack_clicks_total", outcome="dropped") == 6
