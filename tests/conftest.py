@@ -15,7 +15,7 @@ import pytest
 import structlog
 import typer.main
 import typer.testing
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import inspect
 
 from guardian.store import schema
@@ -35,8 +35,9 @@ if (coverage := getattr(sys.modules.get("slipcover.pytest_plugin"), "_slipcover_
         coverage.source = None
 # The commands are the same each time, and to put all hundred of them together takes longer than most of them run.
 typer.main.get_command = typer.testing._get_command = functools.cache(typer.main.get_command)  # type: ignore[attr-defined]
-# No test asserts how long anything takes. Every run draws other examples: half as many as usual are enough.
-settings.register_profile("guardian", deadline=None, max_examples=50)
+# No test asserts how long anything takes, nor what drawing examples takes on a busy machine. Every run draws other
+# examples: half as many as usual are enough.
+settings.register_profile("guardian", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("guardian")
 
 
