@@ -132,7 +132,7 @@ class EmailChannel:
         before = self._rest.pop(name, None)
         asked = tuple(dict.fromkeys(self._options.recipients)) if before is None else before.recipients
         try:
-            refused = self._in_full_or_bare(alert, lambda told: self._refused(told, name, asked))
+            refused = self._in_full_or_bare(alert, lambda told: self._refused(told, alert, asked))
         except smtplib.SMTPResponseException as error:
             raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
         except smtplib.SMTPNotSupportedError as error:
@@ -143,15 +143,14 @@ class EmailChannel:
         self._sort_out(name, before, asked, refused)
         return self._delivered.note(alert, name)
 
-    def _refused(self, alert: Alert, name: str, asked: tuple[str, ...]) -> dict[str, int]:
+    def _refused(self, alert: Alert, full: Alert, asked: tuple[str, ...]) -> dict[str, int]:
         """Who was refused, with which code. A server that hangs up before it has the mail puts everybody off.
 
         Raises AlertError where the text is refused, RetryLater, and where something else is, which another text
         would not change, SMTPResponseException (5xx) or SMTPNotSupportedError (STARTTLS, say).
         """
-        message, met = mail(alert, self._options.sender, self._options.recipients), False
+        message, met = mail(alert, self._options.sender, self._options.recipients, full), False
         message["Date"] = format_datetime(self._now())
-        message.replace_header("Message-ID", name)
         try:
             with within(_ANSWERS * self._options.timeout_s):
                 server = self._connected()
@@ -224,23 +223,28 @@ class EmailChannel:
         return server
 
 
-class _WholeSubject(EmailPolicy):
-    """The library encodes a line word by word, and Python 3.11 loses the spaces between."""
+class _Whole(EmailPolicy):
+    """The library encodes a subject word by word, and Python 3.11 loses the spaces between. Ids that have no room
+    on a line, as of a long domain, it encodes too (RFC 2047, 5 forbids that), and no program finds the thread."""
 
     def fold_binary(self, name: str, value: str) -> bytes:
+        if name in ("References", "In-Reply-To"):
+            return f"{name}: {f'{self.linesep} '.join(value.split())}{self.linesep}".encode("ascii")
         if name != "Subject" or value.isascii():
             return super().fold_binary(name, value)
         folded = Header(value, "utf-8", header_name=name).encode(linesep=self.linesep)
         return f"{name}: {folded}{self.linesep}".encode("ascii")
 
 
-_WHOLE_SUBJECT = _WholeSubject()
+_WHOLE = _Whole()
 
 
-def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
+def mail(alert: Alert, sender: str, recipients: tuple[str, ...], full: Alert | None = None) -> EmailMessage:
     """The alert as a message in plain text, without markup; of what agents wrote `unlinked` says what a mail
-    program may make a link. Its `Date` is when it is sent."""
-    message = EmailMessage(_WHOLE_SUBJECT)
+    program may make a link. Its `Date` is when it is sent. `full` is the alert of which this is what is `bare`: it
+    has that one's id and place."""
+    full = full or alert
+    message = EmailMessage(_WHOLE)
     became, digest = alert.became, alert.digest
     by = "" if became is None else f"by {header(became.by, 80)}"
     line = blocks.one_line(alert, header, 120, by)
@@ -251,7 +255,7 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
         line = f"{stands_now(became)} · {line}"
     message["Subject"] = f"[guardian] {line.replace(' · ', ' - ')}"  # in ASCII it needs no encoded words
     message["From"], message["To"] = sender, ", ".join(recipients)
-    message["Message-ID"] = _name(alert, sender)
+    message["Message-ID"] = _name(full, sender)
     message["Auto-Submitted"] = "auto-generated"
     if became is not None and digest is not None:
         message.set_content(as_text(case_blocks.gathered(alert, became, digest)))
@@ -259,7 +263,7 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     thread = hashlib.sha256(alert.case.encode()).hexdigest()[:32]
     message["References"] = f"<case-{thread}@{_domain(sender)}>"
     if became is not None:
-        first = _name(alert.model_copy(update={"became": None}), sender)
+        first = _name(full.model_copy(update={"became": None}), sender)
         message["In-Reply-To"] = first
         message.replace_header("References", f"{message['References']} {first}")
         message.set_content(as_text(followed_up(alert, became)))

@@ -235,6 +235,36 @@ def test_where_a_filter_refuses_it_a_persons_words_go_and_what_became_of_it_stay
     assert "Session:" not in text
 
 
+@pytest.fixture
+def in_reply_to(mailbox, made, make_alert):
+    """What the mails of an alert, and then of what became of it, say that they are and reply to, from `sender`."""
+
+    def asked(time, sender="g@acme.example", stopped=b""):
+        told = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none", "sender": sender}
+        email = EmailOptions(**told, recipients=("soc@acme.example",)).open(time.given)
+        email.deliver(make_alert())
+        mailbox.filter = stopped
+        email.deliver(made())
+        return [[each[name] for name in ("Message-ID", "In-Reply-To", "References")] for each in mailbox.mails]
+
+    return asked
+
+
+def test_what_is_left_of_it_stands_in_the_same_thread(in_reply_to, time) -> None:
+    (first, _, case), (_, reply, references) = in_reply_to(time, stopped=b"she may")
+    assert (reply, references) == (first, f"{case} {first}")
+
+
+def test_a_thread_holds_however_long_the_senders_domain_is(in_reply_to, time, made) -> None:
+    domain = f"{'x' * 60}.{'y' * 60}.notifications.security.acme.example"
+    (first, _, case), (_, reply, references) = in_reply_to(time, sender=f"guardian@{domain}")
+    assert first.endswith(f"@{domain}>")
+    assert (reply, references) == (first, f"{case} {first}")
+    raw = mail(made(), f"guardian@{domain}", ("soc@acme.example",)).as_bytes()
+    assert f"\nIn-Reply-To: {first}\n".encode() in raw, "no encoded words, which programs that thread do not read"
+    assert f"\nReferences: {case}\n {first}\n".encode() in raw
+
+
 def test_refusals_of_it_are_refusals(made, receiver, tmp_path, time) -> None:
     (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode())
     (tmp_path / "secret").chmod(0o600)
