@@ -14,6 +14,7 @@ from guardian.domain.text import plain
 
 LONGEST = 8192
 _SHOWN_MARK = "‹"
+_SPELT = len("‹U+10FFFF×2›")  # of one character that hides
 
 
 def text(value: str) -> str:
@@ -39,11 +40,12 @@ def name(value: str) -> str:
 
 def to_csv(frame: pd.DataFrame, path: str | Path) -> Path:
     """Write a frame for spreadsheets, in which no text is a formula (`'=…`); returns the file, which its owner
-    alone can read. What it is indexed by comes first, unless that only numbers the rows.
+    alone can read. What it is indexed by comes first, unless that only numbers the rows and has no name.
 
     Raises OSError, and then leaves an older file in place.
     """
-    rows = frame if pd.api.types.is_numeric_dtype(frame.index) else frame.reset_index()
+    numbers = pd.api.types.is_numeric_dtype(frame.index) and frame.index.name is None
+    rows = frame if numbers else frame.reset_index(allow_duplicates=True)
     told = [list(map(_cell, rows.iloc[:, n])) for n in range(rows.shape[1])]
     made = pd.DataFrame(dict(enumerate(told)), dtype="object")
     with write_atomically(Path(path), mode=0o600) as file:
@@ -53,7 +55,7 @@ def to_csv(frame: pd.DataFrame, path: str | Path) -> Path:
 
 
 def _cell(value: Any) -> Any:
-    return csv_cell(value, len(value) + 1) if isinstance(value, str) else value
+    return csv_cell(value, _SPELT * len(value) + 1) if isinstance(value, str) else value
 
 
 def label(value: Any, limit: int = 36) -> str:

@@ -105,6 +105,23 @@ def test_what_a_frame_is_indexed_by_is_written_and_neither_that_nor_a_heading_is
     assert pd.isna(read["step"].iloc[1])
 
 
+def test_numbers_that_a_frame_is_indexed_by_under_a_name_are_written_and_none_that_only_counts_rows(tmp_path):
+    frame = pd.DataFrame({"hour": [9, 9, 17], "calls": [1, 2, 4]})
+
+    def written(each):
+        return (tmp_path / "x.csv").read_text("utf-8").splitlines() if to_csv(each, tmp_path / "x.csv") else []
+
+    assert written(frame.groupby("hour").sum()) == ['"hour","calls"', "9,3", "17,4"]
+    assert written(frame[frame["hour"] == 17]) == ['"hour","calls"', "17,4"]
+    assert written(frame[:1].set_index("hour", drop=False)) == ['"hour","hour","calls"', "9,9,1"]
+
+
+def test_what_hides_in_a_cell_is_spelt_out_whole(tmp_path):
+    frame = pd.DataFrame({"tool": ["pay\u202eno", "=\u200b\u2060\u200b"]})
+    told = to_csv(frame, tmp_path / "x.csv").read_text("utf-8")
+    assert told.splitlines()[1:] == ['"pay‹U+202E›no"', '"\'=‹U+200B›‹U+2060›‹U+200B›"']
+
+
 def test_names_that_look_alike_stay_apart(lay):
     lay(session_id="sess")
     lay(session_id="sess\u200b")
