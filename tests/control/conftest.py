@@ -211,7 +211,8 @@ def make_stage(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Itera
         folder = tmp_path / str(len(stages))
         shutil.copytree(migrated, folder)
         clock = Clock()
-        store = ControlStore.open(f"sqlite:///{folder}/control.db", now=clock())
+        url = settings.pop("url", f"sqlite:///{folder}/control.db")
+        store = ControlStore.open(url, now=clock(), epoch_file=folder / "epoch")
 
         def revoked(principal: Principal) -> bool:
             with store.read() as rows:
