@@ -105,7 +105,7 @@ def findings(pages: Pages, asked: Asked, *, notice: Notice | None = None, status
 
 
 def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200) -> Response:
-    """The requests in one state; those that wait have buttons."""
+    """The requests in one state; those that wait have buttons, but for one whose case cannot be read."""
     api, cursor = pages.api(asked), asked.query.get("cursor") or None
     state: ApprovalState = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
     found = api.approvals(state=state, digests=state == "pending", limit=_AT_ONCE, cursor=cursor)
@@ -113,7 +113,7 @@ def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, statu
     pending = {
         each.id: approval_form(each, visit, each.digest or "").refilled(asked.form)
         for each in found.items
-        if each.state == "pending"
+        if each.state == "pending" and (each.session_id is None or each.digest is not None)
     }
     return pages.page(
         asked,

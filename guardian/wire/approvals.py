@@ -43,7 +43,7 @@ class ApprovalView(Body):
 
 class ListedApproval(ApprovalView):
     """`digest`, where the list was asked for it: that of the session's case as it stands, or `none` where there is
-    no case. A decision in whose If-Match it stands is bound to that.
+    no case; null where another version wrote the case. A decision in whose If-Match it stands is bound to that.
     """
 
     digest: str | None = None

@@ -83,6 +83,23 @@ def test_what_waits_is_denied_or_withdrawn_on_the_page_of_approvals(site, verb, 
     assert state in html
 
 
+def test_a_case_that_another_version_wrote_keeps_nobody_from_deciding_what_else_waits(site, monkeypatch):
+    maya, lee = site.signed_in("maya", "responder"), site.signed_in("lee", "approver")
+    maya.press(maya.session(), "revoke")
+    maya.press(maya.session(), "reinstate")
+    site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
+
+    def case_view(*_):
+        return VerdictRequest.model_validate({})
+
+    monkeypatch.setattr("guardian.control.routes.approvals.case_view", case_view)
+    html = lee.page("/console/approvals")
+    assert "another version of guardian wrote a finding of its session" in html
+    assert html.count('name="verb" value="approve"') == 1, "nothing is decided that is not bound to what was shown"
+    assert lee.press(html, "approve").headers["location"].endswith("did=approved")
+    assert site.api("root", "admin", "*").mode("acme").mode == "enforce"
+
+
 def test_a_mode_that_waits_is_approved_there_too(site):
     site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
     lee = site.signed_in("lee", "approver")

@@ -1,9 +1,11 @@
 """`/v1/approvals`: acts that wait for a second person."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+from pydantic import ValidationError
 
 from guardian.control.authentication.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, Writer, page
 from guardian.control.authority import may_read
@@ -51,10 +53,15 @@ def list_approvals(
 
 
 def _digests(deps: ControlDeps, rows: ControlRows, shown: Sequence[StoredApproval]) -> dict[str, str]:
-    """By approval. Each case is looked at once: of one session any number of calls may be held."""
+    """By approval. Each case is looked at once: of one session any number of calls may be held. None of one of
+    which another version wrote a finding: it keeps nobody from deciding on the others."""
     named = {v.id: SessionKey(v.tenant_id, v.session_id) for v in (each.view for each in shown) if v.session_id}
-    cases = {key: case_view(deps, rows, key) for key in set(named.values())}
-    return {name: NO_CASE if (case := cases[key]) is None else case.digest for name, key in named.items()}
+    digests = dict[SessionKey, str]()
+    for key in set(named.values()):
+        with suppress(ValidationError):
+            case = case_view(deps, rows, key)
+            digests[key] = NO_CASE if case is None else case.digest
+    return {name: digests[key] for name, key in named.items() if key in digests}
 
 
 @router.get("/{approval_id}", responses=READS)
