@@ -52,6 +52,9 @@ class SimilarCase(Body):
     verdict: str = ""
 
 
+MOST_HOURS = 24
+"""So long a case may be snoozed."""
+
 NO_CASE = "none"
 """Instead of a case's digest: whoever decides was shown that there is no case."""
 
@@ -126,5 +129,5 @@ class NoteRequest(Ask):
 class SnoozeRequest(Ask):
     """Quiet in the channel for a while: no reminders, no replies. Guardian goes on judging and revoking."""
 
-    hours: Annotated[int, Field(ge=1, le=24)]
+    hours: Annotated[int, Field(ge=1, le=MOST_HOURS)]
     reason: Why

@@ -386,6 +386,24 @@ def test_after_the_clock_was_ahead_messages_follow_and_people_are_called_as_ever
     assert sorted(calls) == sorted([left_alone["ts"], heard_of_since["ts"]])
 
 
+@pytest.mark.parametrize("hours", [-960, 0])
+def test_a_snooze_by_a_clock_that_was_ahead_is_over_once_that_is_put_right(
+    make_office, slack, a_finding, hours
+) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"}, escalate={"after_s": 900})
+    office.submit(a_finding(severity="critical"))
+    office.settle()
+    office.clock.pass_(hours=-hours)
+    with office.client("maya", "responder") as maya:
+        maya.snooze("acme", "sess_1", hours=24, reason="I look at it")
+    office.settle()
+    office.clock.pass_(hours=hours)
+    slack.rates = Rates(office.clock.seconds)
+    office.worker = worker_of(office, None)
+    office.after(minutes=16)
+    assert any(each.get("reply_broadcast") for each in slack.messages) is (hours != 0)
+
+
 def test_a_storm_that_goes_on_does_not_put_its_digest_off(make_office, slack, a_finding) -> None:
     office = make_office(storm=5)
     for n in range(6):

@@ -12,7 +12,7 @@ from guardian.store.columns import in_key
 from guardian.store.control.picture import Picture
 from guardian.store.control.scope import NoIndex
 from guardian.store.control.tables import approval, case, case_event, envelope, ledger, live, session
-from guardian.wire.cases import CaseEvent
+from guardian.wire.cases import MOST_HOURS, CaseEvent
 
 _LONGEST = timedelta(days=2)
 """Longer than a write, or what nobody was shown yet, is ever put off: quiet hours end within a day."""
@@ -198,10 +198,12 @@ class CaseRows:
         return [_stored(row) for row in self.connection.execute(ordered.limit(limit))]
 
     def put_right(self, now: datetime) -> None:
-        """The clock may have been ahead: what it noted as later than now counts as now, and what is put off is
-        looked at now, for nobody knows by how much it was meant to be."""
+        """The clock may have been ahead: what it noted as later than now counts as now, a snooze of which nobody
+        knows when it was meant to end is over, and what is put off is looked at now, for the same reason."""
         for time in (case.c.opened_at, case.c.written_at, case.c.replied_at, case.c.escalated_at, case.c.taken_at):
             self.connection.execute(update(case).where(time > now).values({time: now}))
+        endless = case.c.snoozed_until > now + timedelta(hours=MOST_HOURS)
+        self.connection.execute(update(case).where(endless).values(snoozed_until=now))
         put_off = case.c.status == "due", case.c.next_at > now
         self.connection.execute(update(case).where(*put_off).values(next_at=now))
 
