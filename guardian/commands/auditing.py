@@ -135,7 +135,13 @@ def newest(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[dict[str, object]]:
-    """The last `count` entries, the newest last; or only those by this actor and so on, as they are indexed."""
+    """The last `count` entries, the newest last; or only those by this actor and so on, as they are indexed.
+
+    Raises ConfigurationError for a time that ends before it begins: that nothing was found would read as if
+    nothing had been done.
+    """
+    if since is not None and until is not None and since >= until:
+        raise ConfigurationError("--until: there is no time from --since on that is before it")
     with _reading(settings) as rows:
         if not (actor or tenant_id or action or since or until):
             return [_exported(entry) for entry in rows.audit.newest(count)]

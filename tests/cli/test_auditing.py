@@ -353,6 +353,8 @@ def test_the_table_is_narrowed_to_who_did_what_and_when(guardian):
     assert shown("--since", "2100-01-01T00:00:00Z") == []
     assert "No entries." in guardian("show", "--actor", "nobody").stdout
     assert guardian("show", "--since", "yesterday").exit_code != 0
+    backwards = guardian("show", "--since", "2026-05-13", "--until", "2026-05-12")
+    assert "there is no time from --since on" in str(backwards.exception)
 
 
 def test_a_proof_verifies_without_the_database(guardian):

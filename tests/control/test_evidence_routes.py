@@ -92,6 +92,8 @@ def test_who_may_not_see_the_trail_or_asks_for_what_cannot_be_is_refused(stage):
         {"since": "2026-05-12T17:00:00"},
         {"actor": ""},
         {"cursor": "x"},
+        {"since": "2026-05-12T17:00:00Z", "until": "2026-05-12T17:00:00+00:00"},
+        {"since": "2026-05-12T17:00:00Z", "until": "2026-05-12T18:00:00+02:00"},
         AGES_AGO,
     ):
         assert stage.call("GET", "/v1/audit", "auditor", params=wrong).status_code == 422, wrong
