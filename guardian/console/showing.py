@@ -27,6 +27,7 @@ from guardian.domain.text import as_name, one_in, plain, visible
 _SHORT, _WHOLE = 160, 20_000
 _CUT = Markup(' <span class="all">cut here: only the first {} characters are shown</span>').format(f"{_WHOLE:,}")
 _QUIET = 0.05
+_LISTED = frozenset({"policy_ids", "policy_errors"})  # of an audit record
 _TYPED = re.compile("`([^`<]+)`")
 ASSETS = {"guardian.css": "text/css; charset=utf-8", "guardian.svg": "image/svg+xml"}
 
@@ -78,6 +79,7 @@ def _environment() -> Environment:
         "code": code,
         "name": as_name,
         "said": said,
+        "recorded": recorded,
         "when": moment,
         "ago": ago,
         "one_in": one_in,
@@ -122,6 +124,21 @@ def value(text: object, limit: int = _SHORT) -> Markup:
 def said(text: object, limit: int = _SHORT) -> Markup:
     """The same for a sentence of our own, in which back-ticks mark what is to be typed."""
     return Markup(_TYPED.sub(r"<code>\1</code>", str(value(text, limit))))  # noqa: S704 - escaped by `value`
+
+
+def recorded(record: Mapping[str, Any]) -> dict[str, Any]:
+    """An audit record for a page: what somebody made of one of its values keeps no other from being shown.
+
+    >>> recorded({"actor": ["a"], "reason": None, "allowed": True, "policy_ids": [2], "policy_errors": 5})
+    {'actor': "['a']", 'reason': None, 'allowed': True, 'policy_ids': ['2'], 'policy_errors': ['5']}
+    """
+
+    def shown(name: str, told: object) -> object:
+        if told is None or name == "allowed":
+            return told
+        return [*map(str, told if isinstance(told, list) else [told])] if name in _LISTED else str(told)
+
+    return {name: shown(name, told) for name, told in record.items()}
 
 
 def line(text: object, limit: int = _SHORT) -> Markup:

@@ -577,6 +577,33 @@ def test_an_entry_that_cannot_be_read_is_shown_as_one(site):
     assert site.signed_in("ada", "auditor").page("/console/audit").count("cannot be read") == 1
 
 
+def test_an_entry_whose_values_somebody_altered_hides_no_other(site):
+    ada = site.signed_in("ada", "auditor")
+    pages = "/console/audit", "/console/session?tenant=acme&id=sess_1"
+    before = [ada.page(path).count("permitted") for path in pages]
+    odd = ["", 5, 1.5, True, None, [7], {"a": [8]}]
+    names = (
+        "actor",
+        "action",
+        "tenant_id",
+        "session_id",
+        "at",
+        "result",
+        "role",
+        "allowed",
+        "reason",
+        "policy_ids",
+    )
+    for n, value in enumerate(odd):
+        record = json.dumps(dict.fromkeys((*names, "policy_errors", "approved_by"), value) | {"tenant_id": "acme"})
+        with site.deps.store.write() as rows:
+            seq = rows.audit.note(
+                "note", at=site.clock(), tenant_id="acme", session_id="sess_1", result="noted"
+            ).seq
+            rows.connection.exec_driver_sql("UPDATE control_audit SET record = ? WHERE seq = ?", (record, seq))
+        assert [ada.page(path).count("permitted") for path in pages] >= before, (n, value)
+
+
 def test_findings_are_listed_by_the_time_that_they_were_told_and_show_it(make_site, scribe):
     site = make_site()
     for n, days in enumerate((1, 3, 2)):
