@@ -19,6 +19,7 @@ from guardian.cli.asking import (
     show_unheard_tenant,
 )
 from guardian.cli.common import WAITS, JsonOption, print_json
+from guardian.cli.windows import moment_of
 from guardian.domain.revocation import SubjectType
 from guardian.domain.text import moment
 from guardian.errors import ConfigurationError, ControlError
@@ -49,6 +50,10 @@ def sessions(
         str | None, typer.Option(help="Only sessions on behalf of this delegator.", callback=named)
     ] = None,
     task: Annotated[str | None, typer.Option(help="Only sessions of this task.", callback=named)] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only those met from this time on, ISO 8601; UTC without a zone.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Only those met before this time.")] = None,
     limit: Limit = 50,
     config: ControlOption = None,
     as_json: JsonOption = False,
@@ -57,10 +62,11 @@ def sessions(
 
     Example: guardian sessions --status flagged
 
-    Example: guardian sessions --agent agent_7 --delegator user_3
+    Example: guardian sessions --agent agent_7 --since 2026-05-12
     """
     from guardian.cli.tables import show_sessions
 
+    first, last = moment_of(since), moment_of(until)
     with client(config) as control:
         page = newest(
             limit,
@@ -71,6 +77,8 @@ def sessions(
                 agent_id=agent,
                 delegator_id=delegator,
                 task_id=task,
+                since=first,
+                until=last,
                 limit=n,
                 cursor=after,
             ),

@@ -23,6 +23,7 @@ _Name = TypeVar("_Name", bound=str)
 def sessions(pages: Pages, asked: Asked) -> Response:
     api, status = pages.api(asked), _one_of(asked.query, "status", get_args(SessionStatus))
     tenant, session, agent, delegator, task = _typed(asked, "tenant", "session", "agent", "delegator", "task")
+    since, until = _typed(asked, "since", "until")
     found = api.sessions(
         tenant_id=tenant,
         status=status,
@@ -30,10 +31,13 @@ def sessions(pages: Pages, asked: Asked) -> Response:
         agent_id=agent,
         delegator_id=delegator,
         task_id=task,
+        since=_moment(since),
+        until=_moment(until),
         limit=_AT_ONCE,
         cursor=asked.query.get("cursor") or None,
     )
     named = {"agent": agent, "delegator": delegator, "task": task, "session": session}
+    named |= {"since": since, "until": until}
     return pages.page(
         asked,
         "sessions",

@@ -1,5 +1,6 @@
 """The control API's client, for the monitor and the command line. Synchronous."""
 
+from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
 
@@ -95,13 +96,17 @@ class ControlClient(ControlCalls):
         agent_id: str | None = None,
         delegator_id: str | None = None,
         task_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         order: SessionOrder | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> SessionPage:
+        """`since` and `until` are aware times at which they were met."""
+        times = {"since": since and since.isoformat(), "until": until and until.isoformat()}
         query = {"tenant_id": tenant_id, "status": status, "order": order, "limit": limit, "cursor": cursor}
         named = {"session_id": session_id, "agent_id": agent_id, "delegator_id": delegator_id, "task_id": task_id}
-        return self._ask(SessionPage, "GET", "/v1/sessions", query=query | named)
+        return self._ask(SessionPage, "GET", "/v1/sessions", query=query | named | times)
 
     def session(self, tenant_id: str, session_id: str) -> SessionDetail:
         return self._ask(SessionDetail, "GET", _session(tenant_id, session_id))

@@ -535,6 +535,10 @@ def test_sessions_and_findings_are_narrowed_to_an_agent_and_more(make_site, scri
     (more,) = re.findall(r'href="(/console/sessions\?[^"]*cursor=\d+[^"]*)"', first)
     assert browser.page(more.replace("&amp;", "&")).count("session?tenant=") == 10
     assert "No session here" in browser.page("/console/sessions?task=unheard")
+    assert "No session here" in browser.page("/console/sessions?until=2020-01-01T00:00")
+    assert 'value="2020-01-01"' in (since := browser.page("/console/sessions?agent=agent_1&since=2020-01-01"))
+    assert "session?tenant=" in since
+    assert browser.get("/console/sessions?since=yesterday").status_code == 422
     own = browser.session("other")
     for name, told in (("agent", "agent_1"), ("delegator", "user_7f3a"), ("task", "task_88")):
         (link,) = re.findall(rf'href="(/console/sessions\?[^"]*{name}={told}[^"]*)"', own)

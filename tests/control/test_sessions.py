@@ -238,6 +238,28 @@ def test_sessions_are_filtered_by_whom_they_act_under_and_by_name(stage, a_findi
         assert stage.call("GET", "/v1/sessions", "analyst", params={"agent_id": wrong}).status_code == 422
 
 
+def test_sessions_are_filtered_by_when_they_were_met_and_a_time_must_be_one(stage, a_finding):
+    for name in ("s1", "s2", "s3"):
+        assert stage.submit(a_finding(name, wanted=Effect.FLAG, time=stage.clock())).status_code == 200
+        stage.clock.pass_(minutes=100)
+    listed = stage.call("GET", "/v1/sessions").json()["items"]
+    met = {each["session_id"]: each["first_seen"] for each in listed}
+
+    def found(**query):
+        got = stage.call("GET", "/v1/sessions", params=query)
+        assert got.status_code == 200, got.text
+        return [each["session_id"] for each in got.json()["items"]]
+
+    for order in ("met", "pressing"):
+        assert found(order=order, since=met["s2"]) == ["s3", "s2"]
+        assert found(order=order, until=met["s2"]) == ["s1"]
+        assert found(order=order, since=met["s2"], until=met["s3"]) == ["s2"]
+    for wrong in ("yesterday", "2026-05-12T17:00:00", "0001-01-01T00:00:00+23:59"):
+        for name in ("since", "until"):
+            assert stage.call("GET", "/v1/sessions", params={name: wrong}).status_code == 422
+    assert "since" in str(stage.client.get("/openapi.json").json()["paths"]["/v1/sessions"]["get"]["parameters"])
+
+
 def test_the_most_pressing_sessions_come_first_a_page_at_a_time(stage, a_finding):
     for n, severity in enumerate(["low", "critical", "medium", "medium"]):
         made = a_finding(f"s{n}", wanted=Effect.FLAG, time=stage.clock())

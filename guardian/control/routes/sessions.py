@@ -1,9 +1,11 @@
 """`/v1/sessions`: what control knows of them, and what people do to them."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime
 
 from guardian.control.acts_under import revoked_with_it
 from guardian.control.authentication.caller import (
@@ -24,7 +26,7 @@ from guardian.control.authority import may_read
 from guardian.control.cases.case import case_key
 from guardian.control.cases.view import taken_by
 from guardian.control.people import acts
-from guardian.control.problems import READS, absent, documented
+from guardian.control.problems import READS, absent, check_calendar, documented
 from guardian.domain.identity import SessionKey
 from guardian.store.control.cases import StoredCase
 from guardian.store.control.sessions import StoredSession
@@ -57,6 +59,8 @@ def list_sessions(
     agent_id: NameFilter = None,
     delegator_id: NameFilter = None,
     task_id: NameFilter = None,
+    since: Annotated[AwareDatetime | None, Query(description="Met from this time on.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Met before this time.")] = None,
     order: Annotated[SessionOrder, Query()] = "met",
     limit: Limit = 50,
 ) -> SessionPage:
@@ -66,16 +70,19 @@ def list_sessions(
     the most severe of these come first, and then, as of all others, those of which there was news last. What
     changes between two of its pages can show a session twice or pass one over; in the order `met` it cannot.
 
-    Agent, delegator and task are those that the list itself shows.
+    Agent, delegator and task are those that the list itself shows. A session is met at its `first_seen`.
     """
     scope = may_read(deps, caller, "read", tenant_id)
+    for name, at in (("since", since), ("until", until)):
+        check_calendar(name, at)
     wanted = {"session_id": session_id, "agent_id": agent_id, "delegator_id": delegator_id, "task_id": task_id}
     named = {name: told for name, told in wanted.items() if told is not None}
     with deps.store.read() as rows:
         if order == "pressing":
-            found = rows.sessions.pressing(scope, limit=limit + 1, after=before or 0, status=status, named=named)
+            ask = partial(rows.sessions.pressing, after=before or 0)
         else:
-            found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status, named=named)
+            ask = partial(rows.sessions.page, before=before)
+        found = ask(scope, limit=limit + 1, status=status, named=named, since=since, until=until)
         shown, onward = page(found, limit)
         taken = rows.cases.taken(case_key(SessionKey(v.tenant_id, v.session_id)) for v in (s.view for s in shown))
     if order == "pressing" and onward is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, String, Subquery, func, select, true
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -31,8 +31,15 @@ def has_much(connection: Connection, column: ColumnElement[str], scope: Scope) -
     """Whether the rows within `scope` are too many to read and sort."""
     if scope is None:
         return True
-    some = select(column).where(within(column, scope)).limit(_MUCH).subquery()
-    return connection.execute(select(func.count()).select_from(some)).scalar_one() == _MUCH
+    return few(connection, select(column).where(within(column, scope))) is None
+
+
+def few(connection: Connection, wanted: Select[Any]) -> Subquery | None:
+    """These rows, None where they are too many to read and sort. For their limit a database reads them by
+    themselves, and does not look for each row of another table whether it is among them."""
+    some = wanted.limit(_MUCH).subquery()
+    found = connection.execute(select(func.count()).select_from(some)).scalar_one()
+    return some if found < _MUCH else None
 
 
 class NoIndex(FunctionElement[str]):

@@ -1,7 +1,7 @@
 """What people look for is found among any number: sessions, findings, and who did what."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from revisions import copy, go
@@ -366,3 +366,67 @@ def test_what_became_so_by_one_act_is_found_by_the_act_and_not_among_all_that_wa
         plans = planned(rows)
         assert [each.id for each in rows.alerts.claim_together("email", NOW + MINUTE, Turns())] == [2, 4]
     assert any("ix_control_alert_act" in each for each in plans)
+
+
+def test_sessions_met_between_two_times_are_found_without_reading_the_others_though_a_clock_was_set_back(
+    store, monkeypatch
+):
+    monkeypatch.setattr(scope_module, "_MUCH", 2)
+    times = [NOW + timedelta(hours=n) for n in range(40)]
+    times[20] -= 90 * MINUTE  # before the one that was met before it
+    with store.write() as rows:
+        for n, at in enumerate(times):
+            rows.sessions.meet(SessionKey("acme" if n % 2 else "globex", f"s{n}"), at)
+    asked = [(None, None), (times[10], None), (None, times[10]), (times[10], times[12])]
+    asked += [(times[20], times[20] + MINUTE), (times[39] + MINUTE, None), (None, NOW), (times[12], times[10])]
+    odd = timezone(timedelta(hours=5))
+    asked += [(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=odd))]
+    for since, until in asked:
+        for scope in (None, {"acme"}, {"acme", "other"}):
+            wanted = [
+                f"s{n}"
+                for n, at in reversed(list(enumerate(times)))
+                if (since is None or since <= at) and (until is None or at < until) and (scope is None or n % 2)
+            ]
+            with store.read() as rows:
+                plans = planned(rows)
+                got = sessions(rows.sessions.page(scope, limit=99, since=since, until=until))
+                assert got == wanted, (since, until, scope)
+                if since or until:
+                    met = [step for step in plans if "control_session" in step]
+                    assert met[-1].startswith("SEARCH control_session USING INTEGER PRIMARY KEY"), met
+                    assert not [step for step in plans if "B-TREE" in step]
+                first = rows.sessions.page(scope, limit=2, since=since, until=until)
+                rest = rows.sessions.page(
+                    scope, limit=99, before=first[-1].seq if first else None, since=since, until=until
+                )
+                assert sessions(first) + (sessions(rest) if first else []) == wanted
+                if since or until:
+                    pressing = sessions(rows.sessions.pressing(scope, limit=99, since=since, until=until))
+                    assert sorted(pressing) == sorted(wanted)
+    with store.read() as rows:
+        assert sessions(rows.sessions.page(None, limit=9, since=times[12], status="revoked")) == []
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_what_is_revoked_of_a_busy_agent_is_read_along_the_ledger_while_that_is_short(store, monkeypatch, many):
+    monkeypatch.setattr(scope_module, "_MUCH", 2 if many else 100)
+    with store.write() as rows:
+        for n in range(30):
+            find(rows, f"s{n}")
+        for n in (3, 7, 11):
+            rows.connection.execute(
+                text(
+                    "INSERT INTO control_live VALUES ('acme', 'session', :id, 1, 1, '2027-01-01 00:00:00.000000')"
+                ),
+                {"id": f"s{n}"},
+            )
+    for scope in (None, {"acme"}):
+        with store.read() as rows:
+            plans = planned(rows)
+            asked = {"status": "revoked", "named": {"agent_id": "a1"}}
+            assert sessions(rows.sessions.page(scope, limit=9, since=NOW - MINUTE, **asked)) == ["s11", "s7", "s3"]
+            read = [step for step in plans if "control_session" in step][-1]
+            assert ("agent_id_key" in read) is many, read
+            assert ("(tenant_id=? AND session_id=?" in read) is not many, read
+            assert sessions(rows.sessions.page(scope, limit=9, until=NOW, **asked)) == []
