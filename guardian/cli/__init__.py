@@ -36,8 +36,8 @@ from guardian.telemetry import configure_logging
 PANELS = {
     "Try it": "demo score replay detect sources schema",
     "Run it": "init doctor check-config migrate run watch serve mode token seal",
-    "Look at sessions, and decide": "sessions findings revoked revoke reinstate dismiss confirm protect approvals "
-    "approve deny withdraw break-glass break-glass-end exceptions link",
+    "Look at sessions, and decide": "sessions findings revoked revoke reinstate dismiss confirm protect take note "
+    "snooze approvals approve deny withdraw break-glass break-glass-end exceptions link",
     "Keep it in order": "gateways breaker alerts slack outbox dlq policy audit",
     "Learn from what was seen": "archive labels feedback purposes calibrate propose propose-own backtest reject "
     "verify authority notebooks",
@@ -123,6 +123,7 @@ for _noun in (
     "sessions",
     "revoked",
     "findings",
+    "cases",
     "labels",
     "console",
     "approving",

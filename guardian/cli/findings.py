@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from guardian.cli.asking import ControlOption, Limit, OneOfMany, OnlyTenant, Why, client, named, newest, one_line
+from guardian.cli.cases import worked_on
 from guardian.cli.common import FAULT, JsonOption, escape, print_json
 from guardian.domain.finding import Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.text import counted, moment, visible
 from guardian.errors import ConfigurationError, ControlError
+from guardian.wire.evidence import EvidenceClient
 from guardian.wire.findings import FindingView, Verdict
 
 _ABOUT_ONE = frozenset({403, 404, 409, 412, 422})
@@ -59,10 +61,11 @@ def findings(
             raise ConfigurationError("a finding's id names one; --session, --kind and the like go with the list")
         with client(config) as control:
             view = control.finding(finding, tenant_id=tenant)
-        if as_json:
-            print_json(view)
-        else:
-            _show_finding(view)
+            if as_json:
+                print_json(view)
+            else:
+                _show_finding(view)
+                _show_work(control, view)
         return
     with client(config) as control:
         wanted: dict[str, Any] = {"tenant_id": tenant, "session_id": session, "kind": kind}
@@ -124,6 +127,17 @@ def _show_finding(view: FindingView) -> None:
     if said := view.verdict:
         word = said.verdict.replace("_", " ")
         typer.echo(one_line(f"{said.actor} said on {moment(said.at)}: {word}, {said.reason}"))
+
+
+def _show_work(control: EvidenceClient, view: FindingView) -> None:
+    """Who took the session's case, its notes and its snooze. The finding is shown, whatever becomes of that."""
+    try:
+        lines = worked_on(control, view.finding.tenant_id, view.finding.session_id).lines()
+    except ControlError as error:
+        typer.echo(one_line(f"its case cannot be read: {error}"), err=True)
+        return
+    for line in lines:
+        typer.echo(f"Case: {line}")
 
 
 def _ids(told: Sequence[str]) -> list[str]:

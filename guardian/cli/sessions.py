@@ -42,6 +42,10 @@ def register(app: typer.Typer) -> None:
 
 
 def sessions(
+    one: Annotated[
+        str | None,
+        typer.Argument(metavar="session", help="A session's id: show this one, with its case.", callback=named),
+    ] = None,
     tenant: OnlyTenant = None,
     status: Annotated[SessionStatus | None, typer.Option(help="Only sessions with this status.")] = None,
     session: Annotated[str | None, typer.Option(help="Only what is called so.", callback=named)] = None,
@@ -58,7 +62,9 @@ def sessions(
     config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List sessions that have findings, the newest first.
+    """List sessions that have findings, the newest first; or show one: who took its case, notes, findings.
+
+    Example: guardian sessions sess_42
 
     Example: guardian sessions --status flagged
 
@@ -66,6 +72,12 @@ def sessions(
     """
     from guardian.cli.tables import show_sessions
 
+    if one is not None:
+        if status or session or agent or delegator or task or since or until:
+            raise ConfigurationError("a session's id names one; --status, --agent and the like go with the list")
+        with client(config) as control:
+            _show_one(control, tenant or _tenant_of(control, one), one, as_json=as_json)
+        return
     first, last = moment_of(since), moment_of(until)
     with client(config) as control:
         page = newest(
@@ -87,6 +99,34 @@ def sessions(
         print_json(page)
     else:
         show_sessions(page.items)
+
+
+def _tenant_of(control: EvidenceClient, session: str) -> str:
+    """Whose the session of this name is. Raises ConfigurationError where it is none's, or several tenants'."""
+    found = control.sessions(session_id=session, limit=2).items
+    if not found:
+        raise ControlError("no session within reach is called so", status=404)
+    if len(found) > 1:
+        raise ConfigurationError("several tenants have a session of this id: say whose with --tenant")
+    return found[0].tenant_id
+
+
+def _show_one(control: EvidenceClient, tenant: str, session: str, *, as_json: bool) -> None:
+    """The session, what people do about it, and its newest findings."""
+    from guardian.cli.cases import worked_on
+    from guardian.cli.tables import show_sessions, show_views
+
+    detail, worked = control.session(tenant, session), worked_on(control, tenant, session)
+    if as_json:
+        notes = [each.record for each in worked.notes]
+        case = None if worked.case is None else worked.case.model_dump(mode="json")
+        print_json(detail.model_dump(mode="json") | {"case": case, "notes": notes})
+        return
+    show_sessions([detail.session])
+    for line in worked.lines():
+        typer.echo(line)
+    typer.echo()
+    show_views(detail.findings)
 
 
 def revoke(
