@@ -49,21 +49,30 @@ VERDICTS = {
     "benign": "Unusual, but all right",
     "confirmed": "Confirmed: guardian was right",
 }
+TAKE_BACK = {"withdrawn": "Take the last verdict back: as if nobody had judged it"}
 _HOURS = {"1": "1 hour", "4": "4 hours", "8": "8 hours", "24": "24 hours"}
 _DAYS = {"7": "a week", "14": "two weeks", "30": "30 days", "90": "90 days"}
 
 
-def form(click: Click, about: str, *, whole: Sequence[Block] = (), tool: str = "", family: str = "") -> Block:
+def form(
+    click: Click,
+    about: str,
+    *,
+    whole: Sequence[Block] = (),
+    tool: str = "",
+    family: str = "",
+    judged: bool = False,
+) -> Block:
     """The form that a button opens. It keeps the button's value and the channel to answer in.
 
     `about` says in a line of Slack's markup what is acted on, and `whole` shows all of it; `tool` is suggested for
-    an exception, and `family` is the purpose that it will cover.
+    an exception, and `family` is the purpose that it will cover. `judged`: there is a verdict to take back.
     """
     assert click.verb is not None  # noqa: S101 - only verbs open forms
     inputs: list[Block] = []
     match click.verb:
         case "verdict":
-            inputs.append(_choice("verdict", "Your verdict", VERDICTS))
+            inputs.append(_choice("verdict", "Your verdict", VERDICTS | TAKE_BACK if judged else VERDICTS))
         case "snooze":
             inputs.append(_choice("hours", "For how long", _HOURS, "4"))
         case "except":

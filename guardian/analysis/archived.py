@@ -20,7 +20,7 @@ from guardian.archive.reader import Archive, Window
 from guardian.archive.schema import EVENTS as ARCHIVED
 from guardian.commands.archived_sessions import OF_FINDINGS, for_rules
 from guardian.domain.identity import SessionKey
-from guardian.domain.past import Label, PastCall, verdicts
+from guardian.domain.past import Label, PastCall, standing, verdicts
 from guardian.errors import ConfigurationError
 from guardian.tightening.redacted import marked
 from guardian.tightening.sessions import Apart
@@ -195,18 +195,19 @@ class ArchiveView:
 
     def words(self) -> pd.DataFrame:
         """What people said of sessions, oldest first: tenant_id, session_id, word, at, the finding_id that they
-        judged (missing where that is not known), and whether it is the judgement that stands of the session, or of
-        the finding where the name may stand for several."""
+        judged (missing where that is not known), whether it is the judgement that stands of the session, or of
+        the finding where the name may stand for several, and whether it was taken back."""
         said = self._theirs([label for label in self.archive.labels() if self.reaches(label.key.tenant_id)])
         apart = [replace(label, key=_one(label)) for label in said]
-        standing = set(verdicts(apart).values())
+        stands, kept = set(verdicts(apart).values()), set(standing(apart))
         rows = {
             "tenant_id": pd.Series([neutral.name(label.key.tenant_id) for label in said], dtype="string"),
             "session_id": pd.Series([neutral.name(label.key.session_id) for label in said], dtype="string"),
             "word": pd.Series([label.word.value for label in said], dtype="string"),
             "at": pd.to_datetime(pd.Series([label.at for label in said]), utc=True).astype("datetime64[us, UTC]"),
             "finding_id": pd.Series([label.finding_id or None for label in said], dtype="string"),
-            "stands": pd.Series([label in standing for label in apart], dtype="bool"),
+            "stands": pd.Series([label in stands for label in apart], dtype="bool"),
+            "taken_back": pd.Series([label not in kept for label in apart], dtype="bool"),
         }
         return pd.DataFrame(rows)
 

@@ -55,9 +55,11 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
         | {"judged_at": verdict.at, "judged_by": verdict.actor, "reason": verdict.reason}
         for finding, verdict in judged
     ]
-    told = frame(rows, FEEDBACK, raw=True)
     words = archive.words()
-    said = words[words["word"].isin(list(_LABELS))].rename(columns={"word": "label", "at": "judged_at"})
+    told = _not_taken_back(frame(rows, FEEDBACK, raw=True), words)
+    said = words[words["word"].isin(list(_LABELS)) & ~words["taken_back"]].rename(
+        columns={"word": "label", "at": "judged_at"}
+    )
     own = frame(said.assign(drift=said["label"].map(_LABELS)), FEEDBACK)
     settled = pd.MultiIndex.from_frame(told.loc[told["drift"].notna(), KEY])
     vague = own["finding_id"].isna() & pd.MultiIndex.from_frame(own[KEY]).isin(settled)
@@ -68,6 +70,14 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
     if not last.loc[confirmed, "finding_id"].dropna().isin(told["finding_id"]).all():
         ruled |= archive.ruled()
     return frame(last.assign(rule=confirmed & last["finding_id"].isin(ruled)), FEEDBACK)
+
+
+def _not_taken_back(told: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
+    """What control told, which may be from before it was taken back."""
+    withdrawn = words[words["word"] == HumanWord.WITHDRAWN.value]
+    last = withdrawn.drop_duplicates([*KEY, "finding_id"], keep="last").set_index([*KEY, "finding_id"])["at"]
+    since = last.reindex(pd.MultiIndex.from_frame(told[[*KEY, "finding_id"]]))
+    return told[~(since.to_numpy() >= told["judged_at"].to_numpy())]
 
 
 def _theirs(archive: ArchiveView, control: ControlView) -> Iterator[FindingView]:

@@ -23,7 +23,7 @@ from guardian.archive.writer import IN_FILE
 from guardian.domain.envelope import purpose_family
 from guardian.domain.identity import SessionKey
 from guardian.domain.past import Label, PastCall, agent_role
-from guardian.domain.session import HumanWord
+from guardian.domain.session import CARRIER, HumanWord
 from guardian.errors import ArchiveError
 
 _BATCH_ROWS = 16_384
@@ -152,7 +152,7 @@ class Archive:
         found = {
             Label(
                 SessionKey(row["tenant_id"], row["session_id"]),
-                HumanWord(row["word"]),
+                HumanWord.WITHDRAWN if row["word"] == CARRIER.value else HumanWord(row["word"]),
                 row["at"],
                 row["seq"],
                 row["finding_id"] or "",

@@ -17,13 +17,13 @@ from guardian.domain.batch import Change, ScoredDecision
 from guardian.domain.envelope import purpose_family
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Finding, Kind
-from guardian.domain.session import HumanWord, judged
+from guardian.domain.session import CARRIER, HumanWord, judged
 
 Row = dict[str, Any]
 LONGEST_ARGUMENTS = 16_384
 """The most characters that one call's arguments may have, as JSON and in `bound` together; more are cut."""
 _LONGEST_REASON = 500
-_VERDICTS = (HumanWord.CONFIRMED, HumanWord.FALSE_POSITIVE)  # whose detail is what they judge
+_VERDICTS = (HumanWord.CONFIRMED, HumanWord.FALSE_POSITIVE, HumanWord.WITHDRAWN)  # whose detail is what they judge
 _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 
 
@@ -158,6 +158,8 @@ def labels(words: Iterable[Change]) -> bytes:
 
 
 def _word(said: Change) -> HumanWord:
+    if said.word is HumanWord.WITHDRAWN:
+        return CARRIER
     with_its_parent = said.word is HumanWord.LAPSED and said.detail == "parent_reinstated"
     return HumanWord.REINSTATED if with_its_parent else said.word
 

@@ -1,4 +1,4 @@
-"""approvals, approve, deny, withdraw, break-glass, break-glass-end, breaker: acts that take two people."""
+"""approvals, approve, deny, break-glass, break-glass-end, breaker: acts that take two people."""
 
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -28,7 +28,7 @@ Approval = Annotated[str, typer.Argument(help="The approval's id, apr_...")]
 
 
 def register(app: typer.Typer) -> None:
-    for command in (approvals, approve, deny, withdraw, breaker):
+    for command in (approvals, approve, deny, breaker):
         app.command()(command)
     app.command("break-glass")(break_glass)
     app.command("break-glass-end")(break_glass_end)
@@ -63,7 +63,7 @@ def approve(approval: Approval, reason: Why, config: ControlOption = None, as_js
 
     Example: guardian approve apr_5f0c --reason "saw the transcript, the export was asked for"
     """
-    _decide(approval, "approve", reason, config, as_json=as_json)
+    decide(approval, "approve", reason, config, as_json=as_json)
 
 
 def deny(approval: Approval, reason: Why, config: ControlOption = None, as_json: JsonOption = False) -> None:
@@ -71,15 +71,7 @@ def deny(approval: Approval, reason: Why, config: ControlOption = None, as_json:
 
     Example: guardian deny apr_5f0c --reason "the export was not asked for"
     """
-    _decide(approval, "deny", reason, config, as_json=as_json)
-
-
-def withdraw(approval: Approval, reason: Why, config: ControlOption = None, as_json: JsonOption = False) -> None:
-    """Withdraw a request of your own that still waits for a second person.
-
-    Example: guardian withdraw apr_5f0c --reason "it was another session"
-    """
-    _decide(approval, "withdraw", reason, config, as_json=as_json)
+    decide(approval, "deny", reason, config, as_json=as_json)
 
 
 def break_glass(
@@ -153,7 +145,7 @@ def breaker(
         typer.echo(one_line(_breaker(view)))
 
 
-def _decide(
+def decide(
     approval: str,
     decision: Literal["approve", "deny", "withdraw"],
     reason: str,
@@ -161,6 +153,7 @@ def _decide(
     *,
     as_json: bool,
 ) -> None:
+    """One person's word on one request."""
     with client(config) as control:
         view = control.decide_approval(approval, decision, reason=reason)
     if as_json:

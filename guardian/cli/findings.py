@@ -1,4 +1,4 @@
-"""findings, dismiss, confirm: what guardian found, and what people make of it."""
+"""findings, dismiss, confirm, withdraw: what guardian found, and what people make of it."""
 
 import shlex
 import sys
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from guardian.cli.approving import decide
 from guardian.cli.asking import ControlOption, Limit, OneOfMany, OnlyTenant, Why, client, named, newest, one_line
 from guardian.cli.cases import worked_on
 from guardian.cli.common import FAULT, JsonOption, escape, print_json
@@ -16,7 +17,7 @@ from guardian.domain.identity import SessionKey
 from guardian.domain.text import counted, moment, visible
 from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.evidence import EvidenceClient
-from guardian.wire.findings import FindingView, Verdict
+from guardian.wire.findings import FindingView, Said
 
 _ABOUT_ONE = frozenset({403, 404, 409, 412, 422})
 """What control answers of one finding; anything else would be its answer for the next one, too."""
@@ -25,7 +26,7 @@ Finding = Annotated[str, typer.Argument(help="The finding's id, fnd_...", callba
 
 
 def register(app: typer.Typer) -> None:
-    for command in (findings, dismiss, confirm):
+    for command in (findings, dismiss, confirm, withdraw):
         app.command()(command)
 
 
@@ -114,6 +115,36 @@ def confirm(
     _judge([finding], tenant, "confirmed", reason, config, as_json=as_json)
 
 
+def withdraw(
+    findings: Annotated[
+        list[str],
+        typer.Argument(
+            help="Findings' ids, fnd_..., or one request's, apr_...; - reads more findings from standard input.",
+            metavar="FINDINGS|APPROVAL...",
+        ),
+    ],
+    reason: Why,
+    tenant: OneOfMany = None,
+    config: ControlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take back the verdict on findings, as if nobody had judged them, or a request of your own.
+
+    What was dismissed is open again, and what was confirmed is no label any more; a revoked session stays revoked.
+    A request (apr_...) waits for a second person no longer.
+
+    Example: guardian withdraw fnd_5f0c --reason "pressed on the wrong one"
+
+    Example: guardian withdraw apr_5f0c --reason "it was another session"
+    """
+    if not findings[0].startswith("apr_"):
+        _judge(_ids(findings), tenant, "withdrawn", reason, config, as_json=as_json)
+    elif len(findings) == 1 and tenant is None:
+        decide(findings[0], "withdraw", reason, config, as_json=as_json)
+    else:
+        raise ConfigurationError("a request is withdrawn by its id alone, without --tenant, one at a time")
+
+
 def _show_finding(view: FindingView) -> None:
     """All that a channel would tell of it, and what people made of it since."""
     from guardian.alerting import blocks
@@ -161,7 +192,7 @@ def _ids(told: Sequence[str]) -> list[str]:
 def _judge(
     findings: Sequence[str],
     tenant: str | None,
-    verdict: Verdict,
+    verdict: Said,
     reason: str,
     config: Path | None,
     *,
@@ -185,12 +216,13 @@ def _judge(
                 typer.echo(one_line(f"{finding}: {view.verdict.verdict if view.verdict else verdict}"))
                 left[view.finding.key] = view.unjudged
     for (tenant_id, session_id), others in left.items():
-        if others and verdict != "confirmed":
+        if others and verdict in ("false_positive", "benign"):
             listed = _list_of(tenant_id, session_id)
             told = f"nobody has judged {counted(others, 'other drift finding')} of {session_id}"
             typer.echo(one_line(f"{told}; `{listed}` lists them"), err=True)
     if refused:
-        typer.echo(f"{len(findings) - refused} dismissed, {refused} refused", err=True)
+        done = "taken back" if verdict == "withdrawn" else "dismissed"
+        typer.echo(f"{len(findings) - refused} {done}, {refused} refused", err=True)
         raise typer.Exit(FAULT)
 
 

@@ -13,7 +13,7 @@ from guardian.bootstrap.archiving import open_archive
 from guardian.config import Settings
 from guardian.domain.envelope import purpose_family
 from guardian.domain.identity import SessionKey, begins_anew
-from guardian.domain.past import Label, revoked, verdicts
+from guardian.domain.past import Label, revoked, standing, verdicts
 from guardian.domain.session import HumanWord
 from guardian.evaluation.labels import ASKS_NOTHING, Labels, for_a_rule_alone, label_session, unlearnable
 from guardian.evaluation.sessions import LabelledSession
@@ -91,7 +91,7 @@ def archive_sessions(
     archive = open_archive(settings, folder)
     told = archive.labels()
     words, stopped = verdicts(told), revoked(told)
-    judged = {label.finding_id: label.word for label in told if label.finding_id}
+    judged = {label.finding_id: label.word for label in standing(told) if label.finding_id}
     out = []
     left_out = left_out or LeftOut()
     filled: Counter[tuple[str, str]] = Counter()

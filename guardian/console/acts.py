@@ -75,10 +75,10 @@ def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
         case "protect" | "unprotect":
             wanted = verb == "protect"
             return _of(api.protect(tenant, name, protected=wanted, reason=reason, seen=seen), f"{verb}ed")
-        case "false_positive" | "benign" | "confirmed":
+        case "false_positive" | "benign" | "confirmed" | "withdrawn":
             found, case = form.get("finding", ""), form.get("page") == "session"
             api.judge(found, verb, reason=reason, tenant_id=tenant or None, seen=seen, case=case)
-            return verb
+            return "taken_back" if verb == "withdrawn" else verb
         case "approve" | "deny" | "withdraw":
             return api.decide_approval(form.get("approval", ""), verb, reason=reason, seen=seen).state
         case "snooze":

@@ -24,6 +24,7 @@ Verb = Literal[
     "false_positive",
     "benign",
     "confirmed",
+    "withdrawn",
     "approve",
     "deny",
     "withdraw",
@@ -42,6 +43,7 @@ ACTIONS: Mapping[Verb, str] = {
     "false_positive": "dismiss",
     "benign": "dismiss",
     "confirmed": "confirm",
+    "withdrawn": "dismiss",
     "protect": "protect",
     "unprotect": "protect",
     "snooze": "snooze",
@@ -235,8 +237,8 @@ def finding_form(view: FindingView, case: CaseView | None, visit: Visit) -> tupl
 
 
 def verdicts(view: FindingView, *, revoked: bool, others: str = "") -> tuple[Button, ...]:
-    """Those that were not given already, with what becomes of the session's other findings. Only a verdict on
-    drift restarts evidence, and none reinstates."""
+    """Those that were not given already, with what becomes of the session's other findings, and the way back from
+    the one that was. Only a verdict on drift restarts evidence, and none reinstates."""
     afresh = ["the session's evidence starts afresh"] if view.finding.kind is Kind.DRIFT else []
     kept = ["it stays revoked until it is reinstated"] if revoked else []
     kept += [others] if others and afresh else []
@@ -245,8 +247,10 @@ def verdicts(view: FindingView, *, revoked: bool, others: str = "") -> tuple[But
         Button("benign", "Unusual, but all right", "; ".join([*afresh, *kept])),
         Button("confirmed", "Confirm", "guardian was right"),
     )
-    said = "" if view.verdict is None else view.verdict.verdict
-    return tuple(each for each in every if each.verb != said)
+    if view.verdict is None:
+        return every
+    undo = Button("withdrawn", "Take the verdict back", "as if nobody had judged it; it is open again", "plain")
+    return (*(each for each in every if each.verb != view.verdict.verdict), undo)
 
 
 def approval_form(approval: ApprovalView, visit: Visit, seen: str = "") -> Form:

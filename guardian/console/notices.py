@@ -28,6 +28,7 @@ _TOLD = {
     "all_dismissed": Notice("done", "All that was chosen is dismissed."),
     "benign": Notice("done", "Noted as unusual, but all right."),
     "confirmed": Notice("done", "Noted as confirmed."),
+    "taken_back": Notice("done", "The verdict is taken back: nobody has judged it now."),
     "approved": Notice("done", "Approved, and done."),
     "denied": Notice("done", "Denied."),
     "withdrawn": Notice("done", "Withdrawn."),

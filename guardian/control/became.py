@@ -25,6 +25,7 @@ _log = logger("control")
 _AT_A_GLANCE = 5000  # sessions
 _ON_A_SESSION = frozenset({("revoke", "changed"), ("reinstate", "changed"), ("protect", "changed")})
 _VERDICTS = frozenset({("dismiss", "false_positive"), ("dismiss", "benign"), ("confirm", "confirmed")})
+_TAKEN_BACK = ("dismiss", "withdrawn")
 _ENDS = {("approve", "approved"), ("approve", "denied"), ("propose", "withdrawn"), ("expireApproval", "expired")}
 _ON_A_SUBJECT = frozenset(
     {
@@ -63,10 +64,10 @@ class Told(NamedTuple):
     also_revoked: tuple[SubjectType, ...] = ()
 
     @property
-    def is_verdict(self) -> bool:
-        """Whether the act is people's last word on the finding."""
+    def judged_at(self) -> datetime | None:
+        """When people said what stands as their verdict on the finding."""
         verdict = None if self.view is None else self.view.verdict
-        return verdict is not None and verdict.at == self.act.at
+        return None if verdict is None else verdict.at
 
 
 Step = tuple[Place, Told | None]
@@ -91,9 +92,10 @@ def became(rows: ControlRows, record: Mapping[str, Any], place: Place, now: date
     asked = rows.approvals.get(str(record.get("approval_id")), {tenant_id}) if "approval_id" in record else None
     if asked is not None and not act.why:  # the words of who approved what the monitor asked for
         act = act.model_copy(update={"why": asked.view.decision_reason})
-    if did in _VERDICTS:
+    if did in _VERDICTS or did == _TAKEN_BACK:
+        said = None if did == _TAKEN_BACK else act.at
         named = [str(record["finding_id"]), *record.get("with_it", ())]
-        yield from (step for step in _named(rows, key, named, act, place, now) if step[1].is_verdict)
+        yield from (step for step in _named(rows, key, named, act, place, now) if step[1].judged_at == said)
     elif did == ("approve", "denied"):
         named = [] if asked is None or asked.view.finding_id is None else [asked.view.finding_id]
         yield from _named(rows, key, named, act, place, now)
@@ -170,7 +172,7 @@ def _act(record: Mapping[str, Any], did: tuple[str, str]) -> CaseEvent | None:
     if did == ("revoke", "revoke") and "follows" in record:
         return CaseEvent(at=at, by="guardian", what=_FOLLOWS)
     denied = did == ("approve", "denied") and record.get("target") == "revoke"
-    return told_by_audit(record) if denied or did in _ON_A_SESSION | _VERDICTS else None
+    return told_by_audit(record) if denied or did in {*_ON_A_SESSION, *_VERDICTS, _TAKEN_BACK} else None
 
 
 _Found = tuple[int, AlertPayload, FindingView]
@@ -231,9 +233,9 @@ def _teller(
             return "dismissed", True
         if session is None:
             return "flagged", False
-        state = state_of(session.view, newest or view, revoked=revoked, asked=asked)
+        state = state_of(session, newest or view, revoked=revoked, asked=asked)
         if state == "dismissed":  # another finding was, and not this one
-            state = state_of(session.view, view, revoked=revoked, asked=asked)
+            state = state_of(session, view, revoked=revoked, asked=asked)
         confirmed = view.verdict is not None
         return state, state in ("reinstated", "lapsed") or (state == "revoked" and confirmed)
 

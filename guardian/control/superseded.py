@@ -102,6 +102,15 @@ def upheld(found: FindingView, session: StoredSession | None) -> str:
     return waved_through(found.finding) if cleared is None or found.outcome.at > cleared else NOTHING
 
 
+def taken_back(rows: ControlRows, finding: Finding, session: StoredSession | None) -> str:
+    """For the feed: the rules that are broken in a finding whose dismissal people have taken back. What they have
+    waved through besides stays pardoned."""
+    waved = frozenset[str]()
+    with suppress(ValidationError):  # another version wrote one: the next act accuses again
+        waved = _rules_told(rows, finding.key, None if session is None else session.cleared_at)
+    return rules_told(frozenset(_named(finding)) - waved) or NOTHING
+
+
 def _news(rows: ControlRows, finding: Finding, session: StoredSession) -> Finding:
     """The finding without its statistics, which start afresh with people's word, and without the rules, and what
     broke them, that they have waved through."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 
+_VERDICTS = (HumanWord.CONFIRMED, HumanWord.FALSE_POSITIVE)
 _OF_A_REVOCATION = (HumanWord.REVOKED, HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE)
 _DEEPEST = 16
 _LONGEST_PATH = 512  # agents choose names, and a long one is repeated for each of the values below it
@@ -171,6 +172,29 @@ class Label:
     finding_id: str = ""
 
 
+def standing(labels: Iterable[Label]) -> list[Label]:
+    """Given them in their order, without the verdicts that were taken back, and without the words that did so. A
+    verdict of which nobody knows what it judged may be the one.
+
+    >>> key, at = SessionKey("acme", "s1"), datetime(2026, 5, 12)
+    >>> said = Label(key, HumanWord.FALSE_POSITIVE, at, 1, "fnd_1")
+    >>> standing([said, Label(key, HumanWord.WITHDRAWN, at, 2, "fnd_1")])
+    []
+    """
+    kept: dict[int, Label] = {}
+    spoken: dict[tuple[SessionKey, str], list[int]] = {}
+    for place, label in enumerate(labels):
+        if label.word is HumanWord.WITHDRAWN:
+            for name in (label.finding_id, ""):
+                for taken_back in spoken.pop((label.key, name), ()):
+                    del kept[taken_back]
+            continue
+        kept[place] = label
+        if label.word in _VERDICTS:
+            spoken.setdefault((label.key, label.finding_id), []).append(place)
+    return list(kept.values())
+
+
 def verdicts(labels: Iterable[Label]) -> dict[SessionKey, Label]:
     """The judgement of each session that stands, given the labels in their order: the last confirmation that was
     not taken back, else the last dismissal. Dismissing one finding takes back nothing that was said of another.
@@ -183,7 +207,7 @@ def verdicts(labels: Iterable[Label]) -> dict[SessionKey, Label]:
     """
     confirmed: dict[SessionKey, dict[str, Label]] = {}
     last: dict[SessionKey, Label] = {}
-    for label in labels:
+    for label in standing(labels):
         if label.word is HumanWord.CONFIRMED:
             found = confirmed.setdefault(label.key, {})
             found.pop(label.finding_id, None)
@@ -199,5 +223,5 @@ def verdicts(labels: Iterable[Label]) -> dict[SessionKey, Label]:
 def revoked(labels: Iterable[Label]) -> set[SessionKey]:
     """The sessions, given the labels in their order, that were revoked and neither given back nor dismissed since.
     That a revocation lapsed says nothing."""
-    last = {label.key: label.word for label in labels if label.word in _OF_A_REVOCATION}
+    last = {label.key: label.word for label in standing(labels) if label.word in _OF_A_REVOCATION}
     return {key for key, word in last.items() if word is HumanWord.REVOKED}

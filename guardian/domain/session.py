@@ -26,6 +26,7 @@ class HumanWord(StrEnum):
     REINSTATED = "reinstated"
     FALSE_POSITIVE = "false_positive"
     CONFIRMED = "confirmed"
+    WITHDRAWN = "withdrawn"  # a verdict was taken back: it is as if nobody had judged the finding
     LAPSED = (
         "lapsed"  # nobody said anything of it: its revocation reached its expiry, or its parent was given back
     )
@@ -56,6 +57,23 @@ def judged(detail: str) -> tuple[str, frozenset[str]]:
     finding = next((word for word in words if word.startswith("fnd_")), "")
     known = frozenset(words) - {finding}
     return finding, known - {name.removesuffix(DOUBT) for name in known if name.endswith(DOUBT)}
+
+
+CARRIER = HumanWord.REGISTERED
+"""In place of WITHDRAWN on the feed and in the archive, beside the finding that it is about: of the words that all
+readers know the one from which nothing follows for a session, and no label. Who does not know WITHDRAWN takes it
+for an envelope of which nothing else is heard; any other word would be a verdict or an act."""
+
+
+def left_standing(word: HumanWord, detail: str) -> HumanWord:
+    """What of a session stands as people's last word after this one on the feed: who takes a verdict back leaves
+    what was confirmed beside it, which `detail` then says.
+
+    >>> left_standing(HumanWord.WITHDRAWN, "fnd_2 - confirmed").value
+    'confirmed'
+    """
+    confirmed = word is HumanWord.WITHDRAWN and HumanWord.CONFIRMED.value in judged(detail)[1]
+    return HumanWord.CONFIRMED if confirmed else word
 
 
 class SessionState(BaseModel):

@@ -33,7 +33,7 @@ def hear(
     the same name.
 
     Confirmed: of what `detail` says that people knew of, nothing is pardoned any more: a verdict that is corrected
-    leaves no trace, and the next act that breaks the rule accuses again.
+    leaves no trace, and the next act that breaks the rule accuses again. The same where a verdict is withdrawn.
 
     Lapsed: the evidence stays, and a flagged session stays flagged; the next act may ask for revocation again.
 
@@ -79,7 +79,7 @@ def hear(
             return state.model_copy(
                 update={"registered": (*others, detail)[-REGISTERED_KEPT:], "reported": reported}
             )
-        case HumanWord.CONFIRMED:
+        case HumanWord.CONFIRMED | HumanWord.WITHDRAWN:
             _, known = judged(detail)
             accused = [name for name in state.pardoned if _is_known(name, known)]
             pardoned = tuple(name for name in state.pardoned if name not in accused)

@@ -22,7 +22,7 @@ from guardian.wire.approvals import (
 from guardian.wire.base import Mode, SessionOrder, SessionStatus
 from guardian.wire.calls import ControlCalls
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
-from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judged, Verdict, VerdictRequest
+from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judged, Said, VerdictRequest
 from guardian.wire.peers import Vitals, Watch
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.revocations import RevocationList, RevokedPage, SubjectAct, SubjectResult
@@ -74,7 +74,7 @@ class ControlClient(ControlCalls):
     def judge(
         self,
         finding_id: str,
-        verdict: Verdict,
+        verdict: Said,
         *,
         reason: str,
         tenant_id: str | None = None,
@@ -82,7 +82,7 @@ class ControlClient(ControlCalls):
         case: bool = False,
     ) -> Judged:
         """`seen` is the digest of the case that the verdict is about: refused with 412 when it moved on. With
-        `case`, a dismissal is of all that the case shows."""
+        `case`, a dismissal is of all that the case shows, and `withdrawn` of all that was said with it."""
         body = VerdictRequest(verdict=verdict, reason=reason, case=case)
         path = f"/v1/findings/{segment(finding_id)}/verdict"
         return self._ask(Judged, "POST", path, query={"tenant_id": tenant_id}, body=body, seen=seen)

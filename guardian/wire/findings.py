@@ -37,6 +37,10 @@ Verdict = Literal["false_positive", "benign", "confirmed"]
 """`benign`: unusual but all right. It clears the session like a false positive, and is a label of its own."""
 
 
+Said = Literal[Verdict, "withdrawn"]
+"""What people may say: `withdrawn` takes back what they said. It is no verdict, and never stands as one."""
+
+
 class PersonsVerdict(Body):
     """What a person made of a finding."""
 
@@ -48,9 +52,9 @@ class PersonsVerdict(Body):
 
 class VerdictRequest(Ask):
     """`case`: who dismisses a drift has seen the session's whole case, and dismisses what else it is accused of
-    with it."""
+    with it; who withdraws a verdict, every one that was given with it."""
 
-    verdict: Verdict
+    verdict: Said
     reason: Why
     case: bool = False
 
@@ -74,7 +78,8 @@ class ListedFinding(FindingView):
 
 
 class Judged(FindingView):
-    """`also` are the findings of the session that were dismissed with this one; `unjudged` is of how many other
+    """`also` are the findings of the session that were dismissed with this one, or are judged no longer, as it is;
+    `unjudged` is of how many other
     drifts that people were told of it nobody has said what they were. `digest` names the case as it stands after
     that; empty where it cannot be read."""
 

@@ -18,7 +18,8 @@ class SessionView(Body):
     """One session. `protected` sessions are never revoked automatically.
 
     `severity` is that of the worst finding that still accuses it; only lists of those that are flagged say it.
-    `taken_by` works on its case, as lists and the session itself say, not the answer to an act.
+    `taken_by` works on its case, as lists and the session itself say, not the answer to an act. `last_word` is the
+    last one that stands: of a verdict that was taken back only `last_word_at` tells.
     """
 
     tenant_id: Identifier
@@ -81,7 +82,8 @@ class ActResult(Body):
 
 
 class SessionChange(Body):
-    """One entry of the feed that the monitor tails."""
+    """One entry of the feed that the monitor tails. `withdrawn`: a verdict was taken back, of the finding that
+    `detail` names; its `word` is then one that every reader knows, and from which nothing follows."""
 
     seq: int
     tenant_id: Identifier
@@ -89,6 +91,7 @@ class SessionChange(Body):
     word: HumanWord
     at: AwareDatetime
     detail: str = ""
+    withdrawn: bool = False
     envelope: Envelope | None = None  # with REGISTERED: the version that `detail` is the digest of
 
     @property

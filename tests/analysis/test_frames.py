@@ -22,15 +22,18 @@ from guardian.analysis import (
     thresholds,
     trust,
 )
+from guardian.analysis.controlled import ControlView
 from guardian.analysis.plots import plot_blurred, plot_counts, plot_moves, plot_precision
 from guardian.analysis.sessions import sessions_of
 from guardian.archive.reader import Archive
 from guardian.archive.rows import labels
 from guardian.archive.writer import write_labels
 from guardian.domain.batch import Change
+from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError, ConfigurationError
+from guardian.wire.findings import FindingOutcome, FindingView, PersonsVerdict
 
 FRAMES = {"EVENTS", "SESSIONS", "FINDINGS", "FEEDBACK", "PROPOSALS"}
 
@@ -273,3 +276,37 @@ def test_a_session_known_by_agent_and_user_only_begins_anew_after_a_pause_as_for
     assert explain(view, pd.Series(day._asdict())).session["begin"].day == 13
     patient = open_archive(root, tenant="acme", idle=timedelta(days=2))
     assert list(patient.sessions()["session_id"]) == ["own", name]
+
+
+@pytest.mark.parametrize("export", [False, True])
+def test_a_verdict_that_was_taken_back_is_in_no_frame_but_that_of_what_people_said(lay, export):
+    for n in range(2):
+        root = lay(session_id=f"s{n}", finding_id=f"fnd_{n}", wanted="flag")
+    said = [(0, HumanWord.FALSE_POSITIVE), (1, HumanWord.CONFIRMED), (0, HumanWord.WITHDRAWN)]
+    told = [
+        Change(n, SessionKey("acme", f"s{of}"), word, datetime(2026, 5, 20 + n, tzinfo=UTC), f"fnd_{of} -")
+        for n, (of, word) in enumerate(said)
+    ]
+    write_labels(root, "l", [labels(told)])
+    view = open_archive(root, tenant="acme")
+    control = ControlView((_before(told[0]),) if export else ())
+    assert feedback(view, control)["finding_id"].to_list() == ["fnd_1"], "also where control's export is older"
+    judged = view.sessions()
+    assert list(judged["verdict"].fillna("")) == ["", "confirmed"]
+    assert list(judged["word"]) == ["withdrawn", "confirmed"]
+    assert list(thresholds.known_drift(judged, feedback(view)).isna()) == [True, False]
+    assert "people or policy said: withdrawn" in str(explain(view, judged.iloc[0]))
+    assert list(view.words()["taken_back"]) == [True, False, True]
+
+
+def _before(said: Change) -> FindingView:
+    """What control told of the finding before that was taken back."""
+    this = {"tenant_id": "acme", "session_id": said.key.session_id}
+    found = Finding(
+        id="fnd_0", kind=Kind.DRIFT, **this, wanted=Effect.FLAG, severity="high", title="t", time=said.at
+    )
+    outcome = FindingOutcome(
+        finding_id="fnd_0", **this, wanted=Effect.FLAG, effect=Effect.FLAG, mode="shadow", at=said.at
+    )
+    verdict = PersonsVerdict(verdict="benign", reason="r", actor="ann", at=said.at)
+    return FindingView(finding=found, outcome=outcome, verdict=verdict)

@@ -796,6 +796,20 @@ def test_a_label_says_which_finding_it_judges_and_one_of_before_does_not(tmp_pat
         tidy(tmp_path, now=NOW, keep=timedelta(days=50))
 
 
+def test_that_a_verdict_was_taken_back_is_archived_in_a_word_that_older_readers_know(tmp_path):
+    key, at = SessionKey("acme", "s1"), datetime(2026, 5, 12, tzinfo=UTC)
+    words = [(HumanWord.FALSE_POSITIVE, "fnd_1 outside"), (HumanWord.WITHDRAWN, "fnd_1 outside")]
+    told = [Change(n, key, word, at, detail) for n, (word, detail) in enumerate(words)]
+    write_labels(tmp_path, "x", [labels(told)])
+    raw = pq.ParquetFile(tmp_path / "labels" / "x.parquet").read().to_pylist()
+    known = {"revoked", "reinstated", "false_positive", "confirmed", "lapsed", "registered"}
+    assert {each["word"] for each in raw} <= known
+    for _ in range(2):
+        found = [(label.word, label.finding_id) for label in Archive(tmp_path).labels()]
+        assert found == [(HumanWord.FALSE_POSITIVE, "fnd_1"), (HumanWord.WITHDRAWN, "fnd_1")]
+        tidy(tmp_path, now=NOW, keep=timedelta(days=50))
+
+
 @pytest.mark.parametrize("names", [("old", "young"), ("young", "old")])
 def test_what_people_told_a_control_that_counts_anew_replaces_nothing_that_they_said_before(tmp_path, names):
     at = datetime(2026, 5, 12, tzinfo=UTC)

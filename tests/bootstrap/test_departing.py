@@ -140,6 +140,7 @@ def test_bins_of_another_version_start_afresh(watch: Watch) -> None:
         (state(0.5), None, 0.5),
         (state(0.5), "false_positive", 0.5),
         (state(0.5), "confirmed", None),
+        (state(0.5), "withdrawn", 0.5),
         (state(0.5, peak=2.0), "reinstated", 2.0),
         (state(0.5, evidence=Gathered(n=1, top=0.5, broke=True)), None, None),
         (state(0.5, evidence=Gathered()), None, None),

@@ -125,6 +125,26 @@ def test_several_findings_are_dismissed_one_by_one_and_what_is_refused_is_named(
     assert again.returncode == 0
 
 
+def test_a_verdict_is_taken_back_by_the_id_of_its_finding_and_a_request_by_its_own(guardian, home: Path) -> None:
+    config = ("-c", str(home / "guardian.yaml"))
+    told = [finding_id(Kind.DRIFT, "acme inc", session, 1) for session in (HOSTILE[3], HIDES)]
+    guardian("dismiss", *told, "--reason", "the new release", *config)
+    done = guardian("withdraw", *told, "fnd_none", "--tenant", "acme inc", "--reason", "the wrong ones", *config)
+    assert (done.returncode, done.stdout.splitlines()) == (1, [f"{each}: withdrawn" for each in told])
+    assert done.stderr.splitlines()[-1] == "2 taken back, 1 refused", done.stderr
+    listed = json.loads(guardian("findings", "--unjudged", "--json", *config).stdout)["items"]
+    assert {*told} <= {view["finding"]["id"] for view in listed}
+    exported = guardian("feedback", "export", *config).stdout
+    assert not any(each in exported for each in told)
+    asked = json.loads(guardian("mode", "acme inc", "enforce", "--reason", "x", "--json", *config).stdout)
+    request = asked["approval"]["id"]
+    for more in (["--tenant", "acme inc"], [told[0]]):
+        refused = guardian("withdraw", request, *more, "--reason", "x", *config)
+        assert (refused.returncode, "by its id alone" in refused.stderr) == (2, True), refused.stderr
+    done = guardian("withdraw", request, "--reason", "too early", *config)
+    assert (done.returncode, done.stdout) == (0, f"{request} is withdrawn: withdrawn\n")
+
+
 @pytest.mark.parametrize(("args", "why"), [(["-"], "names no finding"), (["fnd_1", " "], "names nothing")])
 def test_who_names_no_finding_is_told_so(guardian, home: Path, args: list[str], why: str) -> None:
     done = guardian("dismiss", *args, "--reason", "x", "-c", str(home / "guardian.yaml"))

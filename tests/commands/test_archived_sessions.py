@@ -101,6 +101,17 @@ def test_a_session_that_was_revoked_and_never_flagged_is_learnt_of_once_it_is_gi
     assert "acme/quiet" not in read(archive), "it drifted, and nobody said where"
 
 
+def test_nothing_is_learnt_of_a_verdict_that_was_taken_back(archive):
+    for seq, name in enumerate(("confirmed", "dismissed")):
+        for n, word in enumerate(((HumanWord.FALSE_POSITIVE, HumanWord.CONFIRMED)[seq], HumanWord.WITHDRAWN)):
+            told = Change(n, SessionKey("acme", name), word, AT + timedelta(minutes=n), f"fnd_{name} -")
+            write_labels(archive, f"{name}_{n}", [labels([told])])
+    left_out = LeftOut()
+    found = archive_sessions(load(None), archive, NOTHING, None, left_out)
+    assert [each.session_id for each in found] == ["acme/quiet", "acme/undone"]
+    assert left_out.unjudged == 3, "they are flagged, and nobody has said what they are"
+
+
 def test_people_settle_what_a_session_was_and_a_flag_nobody_answered_settles_nothing(archive):
     assert read(archive) == {
         "acme/confirmed": ["unknown", "drift"],

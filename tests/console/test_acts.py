@@ -144,6 +144,23 @@ def test_people_say_what_a_finding_was(site, verb, verdict, action, page):
 
 
 @pytest.mark.parametrize("page", ["session", "finding"])
+@pytest.mark.parametrize("verb", ["false_positive", "confirmed"])
+def test_a_verdict_is_taken_back_where_it_was_given(site, page, verb):
+    browser = site.signed_in("ann", "analyst")
+    (path,) = set(re.findall(r'href="(/console/finding\?id=fnd_\w+)&amp;tenant=acme"', browser.session()))
+    where = browser.session if page == "session" else lambda: browser.page(path)
+    assert 'value="withdrawn"' not in where(), "there is none yet"
+    browser.press(where(), verb)
+    got = browser.press(where(), "withdrawn", reason="pressed on the wrong one")
+    assert got.headers["location"].endswith("did=taken_back")
+    html = browser.page(got.headers["location"])
+    assert "The verdict is taken back: nobody has judged it now." in html
+    assert 'value="withdrawn"' not in html
+    [line] = site.audit(result="withdrawn")
+    assert (line["actor"], line["reason"]) == ("ann", "pressed on the wrong one")
+
+
+@pytest.mark.parametrize("page", ["session", "finding"])
 def test_a_sessions_page_dismisses_all_of_its_drifts_and_a_findings_page_that_one(site, scribe, page):
     newest = scribe.finding(n=1, hard=True)
     site.submit(newest)

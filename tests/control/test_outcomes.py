@@ -148,6 +148,37 @@ def test_what_people_do_to_a_session_is_told_of_its_findings(desk, webhook, a_fi
     assert {alert.finding.id for alert in webhook.told} == {a_finding().id, *asked_for(webhook)}
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_a_verdict_had_closed_is_open_again_once_it_is_taken_back(stage, a_finding, tmp_path, whole) -> None:
+    desk, path = Desk(stage, JsonlChannel(tmp_path / "alerts.jsonl")), tmp_path / "alerts.jsonl"
+    for n in range(2):
+        stage.submit(a_finding(n=n))
+    desk.after(minutes=5)
+    for verdict in ("false_positive", "withdrawn"):
+        desk.judge(a_finding(n=1), verdict, case=whole)
+        desk.after(minutes=5)
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    shape = json.loads(SCHEMA.read_text("utf-8"))
+    last = told[-1 - whole :]
+    assert {each["finding_info"]["uid"] for each in last} == {a_finding(n=n).id for n in range(1 - whole, 2)}
+    for each in last:
+        jsonschema.validate(each, shape)
+        assert (each["activity_id"], each["status"], each["unmapped"]["state"]) == (2, "In Progress", "flagged")
+        assert "verdict" not in each["unmapped"]
+        assert "took the verdict back" in each["status_detail"]
+    assert len(told) == 2 + 2 * (1 + whole)
+
+
+def test_of_what_was_judged_anew_meanwhile_nobody_hears_that_it_was_open(desk, webhook, a_finding) -> None:
+    desk.stage.submit(a_finding())
+    desk.settle()
+    for verdict in ("false_positive", "withdrawn", "confirmed"):
+        desk.judge(a_finding(), verdict)
+        desk.stage.clock.pass_(seconds=1)
+    desk.after(minutes=5)
+    assert [(what, state) for _, what, state, _ in webhook.heard] == [("confirmed it as drift", "confirmed")]
+
+
 def protect(stage, *, protected=True):
     body = {"protected": protected, "reason": "payroll"}
     got = stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body)

@@ -874,6 +874,35 @@ def test_what_begins_anew_right_after_somebody_judged_it_calls_although_both_are
     assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
 
 
+@pytest.mark.parametrize("verdict", ["false_positive", "confirmed"])
+@pytest.mark.parametrize("later", [{"minutes": 5}, {"hours": 3}])
+@pytest.mark.parametrize("taken", [False, True])
+def test_once_a_verdict_is_taken_back_somebody_has_to_act_and_the_case_is_where_people_look(
+    make_office, slack, a_finding, verdict, later, taken
+) -> None:
+    office = make_office(escalate={"after_s": 900})
+    office.submit(a_finding())
+    office.settle()
+    with office.client("ann", "analyst") as ann:
+        if taken:
+            ann.take("acme", "sess_1")
+        ann.judge(a_finding().id, verdict, reason="the wrong one")
+        office.after(minutes=2)
+        office.after(**later)
+        assert "Flagged" not in office.text()
+        ann.judge(a_finding().id, "withdrawn", reason="the wrong one")
+        office.after(minutes=2)
+        ann.judge(a_finding().id, "withdrawn", reason="twice")
+    office.after(minutes=1)
+    assert "Flagged" in office.text()
+    assert len(slack.roots()) == (2 if "hours" in later else 1), "in a new message where the old one is far up"
+    assert not [m for m in slack.messages if m.get("reply_broadcast")]
+    office.after(minutes=16)
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == (not taken)
+    history = office.audit(action="dismiss")
+    assert [each["result"] for each in history][-2:] == ["withdrawn", "not_judged"]
+
+
 @pytest.mark.parametrize(("severity", "calls"), [("high", 1), ("medium", 0)])
 def test_what_is_worse_than_somebody_saw_to_may_call_again(make_office, slack, a_finding, severity, calls) -> None:
     office = make_office(escalate={"after_s": 60, "from": "medium"})

@@ -237,6 +237,25 @@ def test_a_dismissal_that_was_a_slip_is_put_right_in_slack(flagged) -> None:
     assert status(flagged) == "flagged"
 
 
+def test_a_verdict_on_the_wrong_case_is_taken_back_in_slack_with_all_that_it_was_of(flagged, a_finding) -> None:
+    flagged.submit(a_finding(n=1, hard=True))
+    flagged.after(minutes=2)
+    back = "Take the last verdict back"
+    flagged.click("Give a verdict …", LEE)
+    assert back not in str(flagged.form()), "there is none yet"
+    flagged.fill_in(LEE, verdict="false_positive")
+    flagged.told()
+    flagged.after(minutes=2)
+    assert (status(flagged), "Dismissed" in flagged.text()) == ("active", True)
+    flagged.click("Give a verdict …", LEE)
+    assert back in str(flagged.form(2))
+    flagged.fill_in(LEE, verdict="withdrawn")
+    assert "taken back, with 1 other finding of the case: nobody has judged that now." in flagged.told(2)
+    flagged.after(minutes=2)
+    assert (status(flagged), "Flagged" in flagged.text()) == ("flagged", True)
+    assert "called it a false positive:" not in flagged.text()
+
+
 def test_no_act_waits_for_forms_that_slack_does_not_open_nor_for_answers_that_it_does_not_take(
     flagged, slack, monkeypatch
 ) -> None:

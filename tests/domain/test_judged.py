@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.domain.session import judged, rules_told
+from guardian.domain.session import HumanWord, judged, left_standing, rules_told
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,10 @@ def test_the_rules_that_are_told_are_those_that_are_heard(known: frozenset[str])
 def test_a_reader_that_knows_of_no_doubts_finds_their_names_too() -> None:
     assert rules_told({"b?", "a"}) == "a b b?"
     assert rules_told(()) == ""
+
+
+@pytest.mark.parametrize("word", list(HumanWord))
+@pytest.mark.parametrize("detail", ["", "fnd_1", "fnd_1 -", "fnd_1 - confirmed"])
+def test_only_who_takes_a_verdict_back_leaves_another_word_standing(word: HumanWord, detail: str) -> None:
+    beside = word is HumanWord.WITHDRAWN and detail.endswith("confirmed")
+    assert left_standing(word, detail) is (HumanWord.CONFIRMED if beside else word)

@@ -1,20 +1,27 @@
 import re
+from datetime import UTC, datetime
 
 import pytest
 from cost import cost
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import (
     LIST,
     OBJECT,
+    Label,
     Vectors,
     agent_role,
     argument_leaves,
     envelope_values,
     flat_arguments,
+    revoked,
+    standing,
+    verdicts,
 )
 from guardian.domain.rules import argument
+from guardian.domain.session import HumanWord
 
 
 @pytest.mark.parametrize(
@@ -117,3 +124,41 @@ def test_a_long_name_is_not_repeated_for_each_of_the_values_below_it():
     long = {"k" * 200_000: {f"a{n}": "c1" for n in range(20_000)}}
     assert list(argument_leaves(long)) == []
     assert flat_arguments(long) == {}
+
+
+SAID = {
+    "F": HumanWord.FALSE_POSITIVE,
+    "C": HumanWord.CONFIRMED,
+    "W": HumanWord.WITHDRAWN,
+    "R": HumanWord.REVOKED,
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "stands", "verdict", "stopped"),
+    [
+        ("F1 W1", "", None, False),
+        ("C1 W1", "", None, False),
+        ("F1 C1 W1", "", None, False),
+        ("F1 W1 C1", "C1", HumanWord.CONFIRMED, False),
+        ("C1 F2 W2", "C1", HumanWord.CONFIRMED, False),
+        ("C1 F2 W1", "F2", HumanWord.FALSE_POSITIVE, False),
+        ("R F1", "R F1", HumanWord.FALSE_POSITIVE, False),
+        ("R F1 W1", "R", None, True),  # that it was dismissed had set it free of a word
+        ("F W1", "", None, False),  # of which finding it was said is not known: it may be that one
+        ("W1", "", None, False),
+    ],
+)
+def test_a_verdict_that_was_taken_back_is_none(said, stands, verdict, stopped):
+    key, other = SessionKey("acme", "s1"), SessionKey("acme", "s2")
+
+    def labels(text, of=key):
+        told = enumerate(text.split())
+        return [Label(of, SAID[each[0]], datetime(2026, 5, 12, tzinfo=UTC), n, each[1:]) for n, each in told]
+
+    beside = labels("F1", other)
+    assert [label.word for label in standing(labels(said))] == [label.word for label in labels(stands)]
+    judged = verdicts([*beside, *labels(said)])
+    assert judged.pop(other).word is HumanWord.FALSE_POSITIVE, "another session's is left alone"
+    assert {label.word for label in judged.values()} == ({verdict} - {None})
+    assert (key in revoked(labels(said))) is stopped

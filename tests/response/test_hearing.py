@@ -151,3 +151,18 @@ def test_values_of_some_rules_do_not_make_another_one_forgotten() -> None:
     for n in range(1_000):
         state = state.model_copy(update=naming(state, [*["tool#1"] * (n == 0), f"a#{n}", f"b#{n}?"], NOW))
     assert (state.breaches[0], len(state.breaches)) == ("tool#1", NAMES_KEPT)
+
+
+@pytest.mark.parametrize("word", [HumanWord.CONFIRMED, HumanWord.WITHDRAWN])
+def test_of_a_verdict_that_is_corrected_or_taken_back_nothing_stays_pardoned_and_nothing_else_moves(
+    word: HumanWord,
+) -> None:
+    gathered = Gathered(n=1, m=1.0)
+    before = SessionState(
+        stage=Stage.REVOKED, epoch=2, evidence=gathered, revoked_at=NOW, pardoned=("outside", "copied_authority")
+    )
+    after = hear(before, word, NOW, "fnd_1 outside", lasting=())
+    assert after == before.model_copy(
+        update={"pardoned": ("copied_authority",), "breaches": ("outside",), "named_at": {"outside": NOW}}
+    )
+    assert hear(before, word, NOW, "fnd_1 -", lasting=()) == before

@@ -13,7 +13,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.record import Record
-from guardian.domain.session import HumanWord
+from guardian.domain.session import HumanWord, Stage
 from guardian.response.hearing import REGISTERED_KEPT, hear
 from guardian.store.engine import open_engine, reading
 from guardian.store.monitor import words as words_module
@@ -83,6 +83,20 @@ def test_a_registration_does_not_take_the_place_of_peoples_last_word(follow, sto
     (row,) = rows(store, sessions)
     assert row.word == "confirmed"
     assert state(store).registered == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("detail", "stands"), [("fnd_2 outside", "withdrawn"), ("fnd_2 outside confirmed", "confirmed")]
+)
+def test_a_verdict_that_is_taken_back_stands_no_longer_and_pardons_nothing(
+    follow, store, detail: str, stands: str
+) -> None:
+    told = [(HumanWord.CONFIRMED, "s1", "fnd_1 -"), (HumanWord.REVOKED, "s1", "")]
+    follow(*told, (HumanWord.FALSE_POSITIVE, "s1", "fnd_2 outside"))
+    follow((HumanWord.WITHDRAWN, "s1", detail))
+    (row,) = rows(store, sessions)
+    assert row.word == stands
+    assert (state(store).stage, state(store).revoked_at is None) == (Stage.CLEAR, False)
 
 
 def test_registered_sessions_that_never_act_are_forgotten_in_time(rig, follow, store) -> None:

@@ -35,6 +35,7 @@ _SENTENCES: Mapping[tuple[str, str], str] = {
     ("reinstate", "waits"): "asked for a second person to give the session back",
     ("dismiss", "false_positive"): "called it a false positive",
     ("dismiss", "benign"): "called it unusual, and all right",
+    ("dismiss", "withdrawn"): "took the verdict back",
     ("confirm", "confirmed"): "confirmed it as drift",
     ("approve", "approved"): "approved",
     ("approve", "denied"): "said no",
@@ -70,7 +71,7 @@ def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
     sentence = _SENTENCES.get((str(action), str(result)))
     if sentence is None and result in ("refused", "stale"):
         word = record.get("word")
-        wanted = f"{word}: {target}" if word else action
+        wanted = f"{word}: {target}" if word and target else word or action
         refused = _refused(record) if result == "refused" else _MOVED_ON
         return CaseEvent(at=at, by=str(record["actor"]), what=f"wanted to {wanted}; {refused}", why=why)
     if sentence is None:
@@ -99,14 +100,14 @@ def acted(record: Mapping[str, Any]) -> bool:
 
     What follows from an act on another session bears that person's name, but nobody looked at this case. Who
     stops a session's agent, say, has acted on it for as long as that holds; who gives that back has not.
-    Nor has who asked for a second person, whom somebody may have to call.
+    Nor has who asked for a second person, whom somebody may have to call, or who took a verdict back.
     """
     return (
         "follows" not in record
         and record.get("role") in _PEOPLE
         and record.get("allowed") is True
         and record.get("action") in _ACTED
-        and record.get("result") not in ("refused", "stale", "waits")
+        and record.get("result") not in ("refused", "stale", "waits", "withdrawn", "not_judged")
     )
 
 

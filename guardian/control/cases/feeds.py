@@ -127,6 +127,16 @@ def _changed_by(
     return changes
 
 
+def _as_never_judged(rows: ControlRows, case: StoredCase, at: datetime, now: datetime) -> CaseChanges:
+    """How a verdict that is taken back changes where a case stands: it begins anew, and unless somebody works on
+    it nobody has acted."""
+    changes: CaseChanges = {"acted_at": case.taken_at, "escalated_at": None, "opened_at": at, "state": ""}
+    if _has_ended(rows, case):
+        changes["folded_into"] = None
+        changes |= given_up(case) if _is_far_up(rows, case, now) else {}
+    return changes
+
+
 def _purpose(rows: ControlRows, finding: Finding, asked_for: str | None) -> str:
     """That of the session which the finding, or the approval that it asks for, is about; empty if nobody knows."""
     if finding.subject is not None or asked_for is None:
@@ -216,6 +226,9 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
             rows.cases.change(key, acted_at=at, state=state)
             if did == ("take", "taken"):  # a finding from before that was heard since the act
                 rows.cases.change(key, taken_by=str(record["actor"]), taken_at=at)
+        took_back = (record.get("action"), record.get("result")) == ("dismiss", "withdrawn")
+        if took_back and case is not None and case.kind == "session":
+            rows.cases.change(key, **_as_never_judged(rows, case, datetime.fromisoformat(str(record["at"])), now))
         if asks and case is not None:  # whoever is asked has to see it in time
             changes: CaseChanges = given_up(case) if _is_far_up(rows, case, now) else {}
             changes["folded_into"] = None

@@ -50,7 +50,7 @@ def _ended(rows: ControlRows, view: FindingView) -> SimilarCase:
     live = rows.ledger.live_entry(finding.tenant_id, finding.session_id) is not None
     state: CaseState = "noted"
     if session is not None:
-        state = state_of(session.view, view, revoked=live, asked=False)
+        state = state_of(session, view, revoked=live, asked=False)
     return SimilarCase(
         session_id=finding.session_id,
         finding_id=finding.id,

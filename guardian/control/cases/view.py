@@ -20,7 +20,6 @@ from guardian.store.control.sessions import StoredSession
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import NO_CASE, CaseState, CaseView, TrendPoint
 from guardian.wire.findings import FindingView
-from guardian.wire.sessions import SessionView
 
 LATEST, _SEARCHED = 20, 200
 _MOST_APPROVALS = 10
@@ -46,7 +45,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView
     ends = None if kept is None else kept.snoozed_until
     silent = kept if ends is not None and ends > deps.clock() else None
     asked = any(view.action == "revoke" for view in waiting)
-    state = state_of(session.view, shown, revoked=live is not None, asked=asked)
+    state = state_of(session, shown, revoked=live is not None, asked=asked)
     unjudged, holder = rows.findings.unjudged(key), taken_by(kept, session)
     view = CaseView(
         tenant_id=tenant_id,
@@ -148,7 +147,7 @@ def moved_on(
     return Refusal(412, f"the case has changed since it was shown: it is {now}; look again", code="stale")
 
 
-def state_of(session: SessionView, shown: FindingView, *, revoked: bool, asked: bool) -> CaseState:
+def state_of(session: StoredSession, shown: FindingView, *, revoked: bool, asked: bool) -> CaseState:
     """How the case stands: `shown` is the finding that people decide on."""
     verdict = None if shown.verdict is None else shown.verdict.verdict
     if revoked:
@@ -157,11 +156,11 @@ def state_of(session: SessionView, shown: FindingView, *, revoked: bool, asked: 
         return "revoke_requested"
     if verdict in ("false_positive", "benign"):
         return "dismissed"
-    if session.last_word == "reinstated" and not _after(session, shown):
+    if session.view.last_word == "reinstated" and not _after(session, shown):
         return "reinstated"
     if verdict == "confirmed":
         return "confirmed"
-    if session.status == "flagged" or shown.outcome.effect is not Effect.NONE:
+    if session.view.status == "flagged" or shown.outcome.effect is not Effect.NONE:
         return "lapsed" if shown.outcome.effect is Effect.REVOKE else "flagged"
     return "noted"
 
@@ -180,7 +179,8 @@ def _shown(told: Sequence[FindingView], session: StoredSession) -> FindingView:
     left = [view for view in told if not view.dismissed or (_is_drift(view) and not accused)] or told
     for place, view in enumerate(left):
         drift = next(filter(_is_drift, left[place:]), view)
-        spoke = (session.view.last_word_at, since, None if drift.verdict is None else drift.verdict.at)
+        last = None if session.view.last_word is None else session.view.last_word_at
+        spoke = (last, since, None if drift.verdict is None else drift.verdict.at)
         between = any(at is not None and drift.outcome.at <= at < view.outcome.at for at in spoke)
         if drift is view or between or not _is_beside(view):
             return view
@@ -207,9 +207,9 @@ def _is_drift(view: FindingView) -> bool:
     return view.finding.kind is Kind.DRIFT
 
 
-def _after(session: SessionView, shown: FindingView) -> bool:
-    """Whether the finding came after people's last word."""
-    return session.last_word_at is not None and shown.outcome.at > session.last_word_at
+def _after(session: StoredSession, shown: FindingView) -> bool:
+    """Whether the finding came after people gave the session back."""
+    return session.cleared_at is not None and shown.outcome.at > session.cleared_at
 
 
 def _trend(found: Sequence[FindingView]) -> tuple[TrendPoint, ...]:

@@ -36,7 +36,7 @@ from guardian.telemetry import Metrics, logger
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
 from guardian.wire.desk import DeskClient
-from guardian.wire.findings import Verdict
+from guardian.wire.findings import Said
 from guardian.wire.principal import Person
 from guardian.wire.sessions import ActResult
 
@@ -203,7 +203,9 @@ class Desk:
         with self._store.read() as rows:
             family = purpose_family(purpose_of(rows, finding))
         whole = [block for each in wanted for block in in_full(each)]
-        return self._opened(click, modals.form(click, "\n".join(lines), whole=whole, tool=tool, family=family))
+        told, judged = "\n".join(lines), view.shown.verdict is not None
+        opened = modals.form(click, told, whole=whole, tool=tool, family=family, judged=judged)
+        return self._opened(click, opened)
 
     def _revokes(self, click: Click, case: StoredCase) -> bool:
         """Whether the session would be revoked: by whoever clicks, or as somebody asked."""
@@ -242,10 +244,12 @@ class Desk:
                 return f"{told.state.capitalize()}.{came}"
             case "verdict":
                 shown = control.case(tenant, session).shown.finding
-                verdict = cast(Verdict, click.fields.get("verdict", ""))
+                verdict = cast(Said, click.fields.get("verdict", ""))
                 done = control.judge(shown.id, verdict, reason=reason, tenant_id=tenant, seen=seen, case=True)
                 also = f", with {counted(len(done.also), 'other finding')} of the case" if done.also else ""
                 left = f" Nobody has judged {counted(done.unjudged, 'other one')} of it." if done.unjudged else ""
+                if verdict == "withdrawn":
+                    return f"The verdict is taken back{also}: nobody has judged that now.{left}"
                 return f"Noted as {prose(modals.VERDICTS[verdict], 100)}{also}.{left}"
             case "snooze":
                 hours = int(click.fields.get("hours", "0"))

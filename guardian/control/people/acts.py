@@ -1,28 +1,24 @@
 """What people do to sessions: revoke, reinstate, protect, judge. One audited transaction each."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-
-from pydantic import ValidationError
+from collections.abc import Callable
 
 from guardian.control.authority import must_reach
-from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.found import sole_finding
 from guardian.control.heard import unheard_session
 from guardian.control.people.granted import Act, bound, once, permitted
+from guardian.control.people.taking_back import answered, readable, take_back
 from guardian.control.problems import Refusal, absent
 from guardian.control.revocations.descendants import follow_down
 from guardian.control.revocations.lifting import follow_back
 from guardian.control.superseded import known_to_people, upheld, waved_through
-from guardian.domain.finding import OPERATORS, Finding, Kind
+from guardian.domain.finding import OPERATORS, Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import ReasonCode, Revision
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyAction
-from guardian.store.control.rows import ControlRows
-from guardian.wire.findings import FindingView, Judged, PersonsVerdict, VerdictRequest
+from guardian.wire.findings import Judged, PersonsVerdict, VerdictRequest
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ActResult
 
@@ -142,8 +138,12 @@ def judge(
     seen: str | None = None,
 ) -> Judged:
     """A person's verdict on a finding goes back to the monitor. The same verdict again changes nothing. A
-    dismissal is of this finding alone; of whoever judges a `case`, of every drift in it that nobody has judged."""
-    dismissed = ask_for.verdict != "confirmed"
+    dismissal is of this finding alone; of whoever judges a `case`, of every drift in it that nobody has judged.
+    `withdrawn` takes back what was said."""
+    told = ask_for.verdict
+    if told == "withdrawn":
+        return take_back(deps, principal, finding_id, ask_for, tenant_id=tenant_id, seen=seen)
+    dismissed = told != "confirmed"
     action: PolicyAction = "dismiss" if dismissed else "confirm"
     scope = must_reach(deps, principal, action, tenant_id)
     with deps.store.read() as rows:
@@ -156,18 +156,18 @@ def judge(
             raise absent("finding")
         said = stored.view.verdict
         others = [each for each in act.rows.findings.unjudged(session) if each != finding_id]
-        also = _readable(act.rows, finding.tenant_id, others) if ask_for.case and dismissed and drift else []
-        if also or said is None or (said.verdict, said.actor) != (ask_for.verdict, principal.id):
+        also = readable(act.rows, finding.tenant_id, others) if ask_for.case and dismissed and drift else []
+        if also or said is None or (said.verdict, said.actor) != (told, principal.id):
             stale = act.stale(seen, finding_id=finding_id)  # a second click's case was changed by the first one
             if stale is not None:
                 return stale
-        again = said is not None and said.verdict == ask_for.verdict
+        again = said is not None and said.verdict == told
         if again and not also:
-            act.audit(finding_id=finding_id, result=ask_for.verdict)
-            return _judged(act, stored.view, unjudged=len(others))
+            act.audit(finding_id=finding_id, result=told)
+            return answered(act, stored.view, unjudged=len(others))
         with_it = {"with_it": [each.id for each in also]} if also else {}
-        act.audit(finding_id=finding_id, result=ask_for.verdict, **with_it)
-        verdict = PersonsVerdict(verdict=ask_for.verdict, reason=ask_for.reason, actor=principal.id, at=act.now)
+        act.audit(finding_id=finding_id, result=told, **with_it)
+        verdict = PersonsVerdict(verdict=told, reason=ask_for.reason, actor=principal.id, at=act.now)
         for each in also if again else (*also, finding):
             act.rows.findings.set_verdict(each.tenant_id, each.id, verdict)
             if drift:  # a verdict on a grant or a gateway says nothing of the session's evidence
@@ -178,27 +178,9 @@ def judge(
         if dismissed or said is not None:  # a first confirmation leaves it as it stands
             act.rows.sessions.weigh(session)
         view = stored.view if again else stored.view.model_copy(update={"verdict": verdict})
-        return _judged(act, view, also=tuple(each.id for each in also), unjudged=len(others) - len(also))
+        return answered(act, view, also=tuple(each.id for each in also), unjudged=len(others) - len(also))
 
     return permitted(deps, principal, action, *session, ask_for.reason, do)
-
-
-def _readable(rows: ControlRows, tenant_id: str, names: Sequence[str]) -> list[Finding]:
-    """Those of the findings that this version can read; another one wrote the rest."""
-    found = list[Finding]()
-    for name in names:
-        with suppress(ValidationError):
-            stored = rows.findings.get(name, {tenant_id})
-            found += [] if stored is None else [stored.view.finding]
-    return found
-
-
-def _judged(act: Act, view: FindingView, *, also: tuple[str, ...] = (), unjudged: int) -> Judged:
-    digest = ""
-    with suppress(ValidationError):  # another version wrote one of its findings
-        case = case_view(act.deps, act.rows, act.key)
-        digest = "" if case is None else case.digest
-    return Judged(**dict(view), also=also, unjudged=unjudged, digest=digest)
 
 
 def _one_or_two(

@@ -52,6 +52,7 @@ class Act:
     reason: str
     second: Second | None = None
     whom: Whom | None = None
+    word: str = ""  # what of the action's it is, for the audit trail; empty where that is plain
 
     @property
     def actor(self) -> str:
@@ -89,7 +90,7 @@ class Act:
 
     def audit(self, **result: Any) -> None:
         """One record; it says when one person did alone what otherwise takes two, and by which grant."""
-        told = {"reason": self.reason, **self._standing(), **result}
+        told = {"reason": self.reason, **({"word": self.word} if self.word else {}), **self._standing(), **result}
         record(self.rows, self.asked, self.decision, self.now, **told)
 
     def stale(self, seen: str | None, **told: Any) -> Refusal | None:
@@ -152,6 +153,7 @@ def permitted(
     waits: Callable[[Act], Result | Refusal | None] | None = None,
     facts: Callable[[ControlRows], ActFacts] | None = None,
     whom: Whom | None = None,
+    word: str = "",
 ) -> Result:
     """Ask policy and `do` it within one transaction.
 
@@ -168,7 +170,7 @@ def permitted(
         if whom is not None:
             delegated = works_for(rows, tenant_id, *whom, principal.id)
             asked = replace(asked, whom=WhomFacts(whom.kind, delegated=delegated))
-        act = Act(deps, rows, asked, ask(deps, asked), now, reason, whom=whom)
+        act = Act(deps, rows, asked, ask(deps, asked), now, reason, whom=whom, word=word)
         result: Result | Refusal | None
         if act.decision.allowed:
             result = do(act)

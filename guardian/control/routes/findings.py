@@ -125,5 +125,5 @@ def judge_finding(
     tenant_id: TenantFilter = None,
 ) -> Judged:
     """Say what a finding was. A false positive, or benign, makes the session's evidence start afresh; of its other
-    findings it says something only with `case`."""
+    findings it says something only with `case`. `withdrawn` takes back what was said: nobody has judged it."""
     return acts.judge(deps, caller, finding_id, verdict, tenant_id=tenant_id, seen=seen)

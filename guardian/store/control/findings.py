@@ -102,9 +102,10 @@ class FindingRows:
         wanted = select(finding.c.tenant_id).where(finding.c.id == finding_id, within(finding.c.tenant_id, scope))
         return list(self.connection.execute(wanted.order_by(finding.c.tenant_id)).scalars())
 
-    def set_verdict(self, tenant_id: str, finding_id: str, verdict: PersonsVerdict) -> None:
+    def set_verdict(self, tenant_id: str, finding_id: str, verdict: PersonsVerdict | None) -> None:
+        """None: nobody has judged it, or not any more."""
         this = finding.c.tenant_id == tenant_id, finding.c.id == finding_id
-        self.connection.execute(update(finding).where(*this).values(verdict=verdict.model_dump_json()))
+        self.connection.execute(update(finding).where(*this).values(verdict=verdict and verdict.model_dump_json()))
         whose = select(finding.c.session_id).where(*this).scalar_subquery()
         its = session.c.tenant_id == tenant_id, session.c.session_id == whose
         self.connection.execute(update(session).where(*its).values(worst=WORST))
@@ -207,6 +208,17 @@ class FindingRows:
         """When people last judged any finding on this session."""
         said = self._verdicts(key, finding.c.verdict.is_not(None))
         return max((each.at for each in said if each is not None), default=None)
+
+    def judged_with(self, key: SessionKey, said: PersonsVerdict) -> list[str]:
+        """The findings on this session to which that very verdict was given, the oldest first."""
+        mine = finding.c.tenant_id == key.tenant_id, finding.c.session_id == key.session_id
+        wanted = select(finding.c.id).where(*mine, finding.c.verdict == said.model_dump_json())
+        return list(self.connection.execute(wanted.order_by(finding.c.seq)).scalars())
+
+    def of_drift(self, key: SessionKey) -> list[PersonsVerdict]:
+        """What people said of the session's drifts, as far as it stands."""
+        said = self._verdicts(key, _DRIFT, finding.c.verdict.is_not(None))
+        return [each for each in said if each is not None]
 
     def accusing(self, key: SessionKey) -> bool:
         """Whether any finding that people were told of this session still accuses it."""

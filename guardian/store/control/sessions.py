@@ -30,7 +30,7 @@ from sqlalchemy import (
 from guardian.domain.envelope import Envelope
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind, Severity
 from guardian.domain.identity import SessionKey
-from guardian.domain.session import HumanWord
+from guardian.domain.session import CARRIER, HumanWord
 from guardian.store.columns import in_key, storable
 from guardian.store.control.findings import WORST, FindingRows
 from guardian.store.control.head import next_change
@@ -317,6 +317,10 @@ class SessionRows:
         if "restarted_at" in values:
             self._update(key, {"worst": WORST})
 
+    def unsay(self, key: SessionKey, stands: HumanWord | None, now: datetime) -> None:
+        """Remember that people took a verdict back, and what stands as their last word since."""
+        self._update(key, {"last_word": stands and stands.value, "last_word_at": now})
+
     def weigh(self, key: SessionKey) -> None:
         """Flagged while a finding accuses it, and no longer."""
         self._update(key, {"flagged": FindingRows(self.connection).accusing(key)})
@@ -378,7 +382,9 @@ def _bearing(named: Mapping[str, str], *, walked: bool) -> list[ColumnElement[bo
 
 def _change(row: Row[Any]) -> SessionChange:
     told = row.envelope and Envelope.model_validate_json(row.envelope)
-    return SessionChange(**(row._asdict() | {"envelope": told}))
+    withdrawn = row.word == HumanWord.WITHDRAWN.value
+    word = CARRIER if withdrawn else row.word
+    return SessionChange(**(row._asdict() | {"envelope": told, "withdrawn": withdrawn, "word": word}))
 
 
 def _stored(row: Row[Any]) -> StoredSession:

@@ -79,7 +79,8 @@ class Baselines:
         each.
 
         Returns {"sessions": learned, "snapshots": published}. Sessions that are flagged or revoked count
-        a tenth, unless people called that a false positive; one that people confirmed always does.
+        a tenth, unless people called that a false positive; one that people confirmed always does, and one of
+        which they took a verdict back, for what it was about accuses it again.
         """
         snapshots = 0
 
@@ -209,7 +210,7 @@ def _fact(tenant: str, body: dict[str, Any]) -> BaselineFact:
 
 
 def _weight(state: SessionState, word: str | None) -> float:
-    if word == HumanWord.CONFIRMED.value:
+    if word in (HumanWord.CONFIRMED.value, HumanWord.WITHDRAWN.value):
         return _FLAGGED_WEIGHT
     if word == HumanWord.FALSE_POSITIVE.value:
         return 1.0

@@ -9,7 +9,7 @@ from guardian.domain.batch import Change
 from guardian.domain.envelope import Envelope, Grant
 from guardian.domain.finding import Finding
 from guardian.domain.identity import SessionKey
-from guardian.domain.session import HumanWord, SessionState
+from guardian.domain.session import HumanWord, SessionState, left_standing
 from guardian.store.engine import reading, writing
 from guardian.store.monitor.envelopes import Heard, save_envelopes
 from guardian.store.monitor.outbox import insert_findings
@@ -85,7 +85,7 @@ class Words:
             for change in news:
                 states[change.key] = self._hear(states.get(change.key, SessionState()), change)
                 if change.word is not HumanWord.REGISTERED:  # a grant says nothing of what the session did
-                    last[change.key] = change.word.value
+                    last[change.key] = left_standing(change.word, change.detail).value
             quiet = {key: state for key, state in states.items() if key not in last}
             save_sessions(connection, quiet, versions, now)
             save_sessions(connection, {key: states[key] for key in last}, versions, now, words=last)

@@ -693,6 +693,7 @@ def test_a_name_under_which_sessions_begin_anew_teaches_once_for_each(store):
         ({"revoked_at": NOW}, None, 1),
         ({"stage": Stage.FLAGGED}, HumanWord.FALSE_POSITIVE, 10),
         ({}, HumanWord.CONFIRMED, 1),
+        ({}, HumanWord.WITHDRAWN, 1),
     ],
 )
 def test_a_flagged_session_teaches_a_tenth_unless_people_called_it_a_false_alarm(store, changes, word, weight):

@@ -1,0 +1,109 @@
+"""A verdict is taken back: the finding is as if nobody had judged it, and what it was about accuses again."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from pydantic import ValidationError
+
+from guardian.control.authority import must_reach
+from guardian.control.cases.view import case_view
+from guardian.control.deps import ControlDeps
+from guardian.control.found import sole_finding
+from guardian.control.people.granted import Act, permitted
+from guardian.control.problems import Refusal, absent
+from guardian.control.superseded import NOTHING, taken_back
+from guardian.domain.finding import Finding, Kind
+from guardian.domain.identity import SessionKey
+from guardian.domain.session import HumanWord
+from guardian.store.control.rows import ControlRows
+from guardian.wire.findings import FindingView, Judged, VerdictRequest
+from guardian.wire.principal import Principal
+
+_BY_PEOPLE = frozenset({"manual", "approved"})
+
+
+def take_back(
+    deps: ControlDeps,
+    principal: Principal,
+    finding_id: str,
+    ask_for: VerdictRequest,
+    *,
+    tenant_id: str | None = None,
+    seen: str | None = None,
+) -> Judged:
+    """Of this finding alone; of whoever saw the `case`, of all to which that very verdict was given. Where nobody
+    has judged it, nothing changes.
+
+    Policy is asked as for a dismissal: whoever may not clear a session may not take back what accuses it either.
+    What was revoked stays revoked, and the evidence does not come back: it gathers anew from the dismissal on.
+    """
+    scope = must_reach(deps, principal, "dismiss", tenant_id)
+    with deps.store.read() as rows:
+        finding = sole_finding(rows, scope, finding_id).finding
+    session, drift = finding.key, finding.kind is Kind.DRIFT
+
+    def do(act: Act) -> Judged | Refusal:
+        stored = act.rows.findings.get(finding_id, {finding.tenant_id})
+        if stored is None:
+            raise absent("finding")
+        said = stored.view.verdict
+        if said is None:  # a second click, say
+            act.audit(finding_id=finding_id, result="not_judged")
+            return answered(act, stored.view, unjudged=_left(act, finding_id))
+        stale = act.stale(seen, finding_id=finding_id)
+        if stale is not None:
+            return stale
+        alike = act.rows.findings.judged_with(session, said) if ask_for.case else []
+        also = readable(act.rows, finding.tenant_id, [each for each in alike if each != finding_id])
+        with_it = {"with_it": [each.id for each in also]} if also else {}
+        act.audit(finding_id=finding_id, result="withdrawn", **with_it)
+        for each in (*also, finding):
+            act.rows.findings.set_verdict(each.tenant_id, each.id, None)
+        known, dismissed = act.rows.sessions.get(session), said.verdict != "confirmed"
+        confirmed = f" {HumanWord.CONFIRMED.value}" if act.rows.findings.confirmed(session) else ""
+        for each in (*also, finding) if drift else ():
+            rules = taken_back(act.rows, each, known) if dismissed else NOTHING
+            detail = f"{each.id} {rules}{confirmed}"
+            act.rows.sessions.say(session, HumanWord.WITHDRAWN, act.now, human=False, detail=detail)
+        stands = _last_word(act.rows, session) if drift else known and known.view.last_word
+        act.rows.sessions.unsay(session, stands, act.now)
+        act.rows.sessions.weigh(session)
+        view = stored.view.model_copy(update={"verdict": None})
+        names = tuple(each.id for each in also)
+        return answered(act, view, also=names, unjudged=_left(act, finding_id, *names))
+
+    word = "take back the verdict"
+    return permitted(deps, principal, "dismiss", *session, ask_for.reason, do, word=word)
+
+
+def readable(rows: ControlRows, tenant_id: str, names: Sequence[str]) -> list[Finding]:
+    """Those of the findings that this version can read; another one wrote the rest."""
+    found = list[Finding]()
+    for name in names:
+        with suppress(ValidationError):
+            stored = rows.findings.get(name, {tenant_id})
+            found += [] if stored is None else [stored.view.finding]
+    return found
+
+
+def answered(act: Act, view: FindingView, *, also: tuple[str, ...] = (), unjudged: int) -> Judged:
+    """The finding as it stands after the act, with the digest that its session's case has by then."""
+    digest = ""
+    with suppress(ValidationError):  # another version wrote one of its findings
+        case = case_view(act.deps, act.rows, act.key)
+        digest = "" if case is None else case.digest
+    return Judged(**dict(view), also=also, unjudged=unjudged, digest=digest)
+
+
+def _left(act: Act, *named: str) -> int:
+    """How many other drifts nobody has judged."""
+    return sum(each not in named for each in act.rows.findings.unjudged(act.key))
+
+
+def _last_word(rows: ControlRows, session: SessionKey) -> HumanWord | None:
+    """The last that stands of what people said of the session."""
+    entries = rows.ledger.of_session(session)
+    told = [(each.at, HumanWord(each.status)) for each in entries if each.reason_code in _BY_PEOPLE]
+    for said in rows.findings.of_drift(session):
+        told.append((said.at, HumanWord.CONFIRMED if said.verdict == "confirmed" else HumanWord.FALSE_POSITIVE))
+    return max(told)[1] if told else None
