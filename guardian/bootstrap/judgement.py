@@ -18,10 +18,11 @@ from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.config import Settings
 from guardian.config.base import Options
 from guardian.domain.batch import DeadLetter, Decoded, Known
+from guardian.domain.breach import DOUBT
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect
 from guardian.domain.record import Record
-from guardian.domain.signal import DOUBT, Signature
+from guardian.domain.signal import Signature
 from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import READING, PurposeFit
 from guardian.embedding.meaning import Meanings

@@ -20,7 +20,7 @@ from guardian.commands.labelling import data_sets_of, is_log, labelled_sessions
 from guardian.commands.offline import batches
 from guardian.commands.training_folds import as_judged, open_folds
 from guardian.config import Settings
-from guardian.domain.signal import DOUBT
+from guardian.domain.breach import DOUBT
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 from guardian.evaluation.alarms import RATES_ONE_IN, PromiseRow

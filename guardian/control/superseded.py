@@ -8,11 +8,11 @@ from pydantic import ValidationError
 
 from guardian.control.revocations.following import given_back
 from guardian.control.revocations.kin import revoked_above
+from guardian.domain.breach import OF
 from guardian.domain.finding import Evidence, Finding, Kind, NamedBreach
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import rules_told
-from guardian.domain.signal import OF
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.sessions import StoredSession
 from guardian.wire.findings import FindingView

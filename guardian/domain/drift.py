@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from guardian.domain.signal import Breach, Signal
+from guardian.domain.breach import Breach
+from guardian.domain.signal import Signal
 
 PURPOSE_FIT = "purpose_fit"
 """The signal of the drift model."""

@@ -6,9 +6,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, FailFast, Field, StringConstraints
 
+from guardian.domain.breach import MARK, MARKS, NOTED, Breach
 from guardian.domain.closed import Closed
 from guardian.domain.identity import Identifier, SessionKey
-from guardian.domain.signal import MARK, MARKS, NOTED, Breach
 
 OPERATORS = "guardian"
 """The tenant of those who run guardian: told what no other tenant may be told on a stranger's word."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from guardian.domain.breach import DOUBT
 from guardian.domain.envelope import Envelope
 from guardian.domain.gathered import Gathered
-from guardian.domain.signal import DOUBT
 
 
 class Stage(StrEnum):

@@ -15,10 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from guardian.domain.breach import NOTED
 from guardian.domain.drift import PURPOSE_FIT
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.identity import SessionKey
-from guardian.domain.signal import NOTED
 from guardian.domain.text import visible
 from guardian.errors import ConfigurationError
 from guardian.evaluation.sessions import Label, LabelledAction, LabelledSession

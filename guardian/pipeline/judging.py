@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from guardian.domain.batch import DeadLetter, Decoded, Judgement, Memory, ScoredDecision
+from guardian.domain.breach import Breach
 from guardian.domain.drift import ARGUMENTS_CUT, Drift
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.identity import SessionKey, begins_anew
 from guardian.domain.session import SessionState, Stage
-from guardian.domain.signal import Breach, Observation, SharedReads, Signal
+from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.meaning import Meaning

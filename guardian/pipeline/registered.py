@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Collection, Mapping
 
 from guardian.domain.batch import Decoded
+from guardian.domain.breach import Breach
 from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import SessionState
-from guardian.domain.signal import Breach
 from guardian.response.findings import side_finding
 
 

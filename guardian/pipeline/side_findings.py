@@ -8,11 +8,11 @@ from operator import attrgetter
 from types import MappingProxyType
 
 from guardian.domain.batch import DeadLetter, Decoded
+from guardian.domain.breach import Breach
 from guardian.domain.drift import Drift
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import SessionState
-from guardian.domain.signal import Breach
 from guardian.domain.text import plain
 from guardian.response.findings import side_finding
 from guardian.signals.port import TellsOf

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from guardian.domain.breach import Breach
 from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent
 from guardian.domain.fields import in_utc
@@ -20,7 +21,6 @@ from guardian.domain.finding import (
     finding_id,
 )
 from guardian.domain.session import SessionState
-from guardian.domain.signal import Breach
 
 _INDEPENDENT_FROM = 0.5
 """A signal of at least this value counts as a voice of its own."""

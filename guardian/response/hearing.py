@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, assert_never
 
+from guardian.domain.breach import DOUBT, OF, rule_of
 from guardian.domain.finding import Kind
 from guardian.domain.session import HumanWord, SessionState, Stage, judged
-from guardian.domain.signal import DOUBT, OF, rule_of
 
 REGISTERED_KEPT = 64
 """Digests of registered envelopes that a session remembers; control remembers all of them."""

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from guardian.domain.breach import NOTED, Breach, rule_of
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState, Stage
-from guardian.domain.signal import NOTED, Breach, rule_of
 
 REVOKE_BREACHES = frozenset(
     {

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from guardian.domain.signal import Breach, CredentialHit, Observation, Signal, marks
+from guardian.domain.breach import Breach, marks
+from guardian.domain.signal import CredentialHit, Observation, Signal
 from guardian.signals.credentials.rules import KEY_ID, NAMED, UNSCANNED
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State

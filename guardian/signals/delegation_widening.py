@@ -12,18 +12,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
+from guardian.domain.breach import Breach, broken_by, joined, marks
 from guardian.domain.envelope import Envelope
 from guardian.domain.fields import in_utc, plain
-from guardian.domain.signal import (
-    CHAIN_KEPT,
-    Breach,
-    Observation,
-    ParentStatus,
-    Signal,
-    broken_by,
-    joined,
-    marks,
-)
+from guardian.domain.signal import CHAIN_KEPT, Observation, ParentStatus, Signal
 from guardian.domain.strict_json import canonical_json
 from guardian.signals.envelopes import reissue
 from guardian.signals.envelopes.comparing import bounded

@@ -19,7 +19,8 @@ from functools import cached_property
 from itertools import chain
 from typing import ClassVar
 
-from guardian.domain.signal import Breach, Observation, Signal, joined, marks
+from guardian.domain.breach import Breach, joined, marks
+from guardian.domain.signal import Observation, Signal
 from guardian.domain.strict_json import canonical_json
 from guardian.errors import ConfigurationError
 from guardian.signals.envelopes import rules

@@ -11,10 +11,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import ClassVar
 
+from guardian.domain.breach import Breach
 from guardian.domain.envelope import UNTOLD, Envelope
 from guardian.domain.fields import in_utc
 from guardian.domain.purposes import open_ended
-from guardian.domain.signal import BaselineFact, Breach, Observation, Signal
+from guardian.domain.signal import BaselineFact, Observation, Signal
 from guardian.errors import ConfigurationError
 from guardian.signals.baseline.learning import UNITS
 from guardian.signals.baseline.meaning import constraint

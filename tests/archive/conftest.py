@@ -9,10 +9,11 @@ import pytest
 from guardian.archive.redaction import ArgumentRule, Redaction
 from guardian.archive.rows import Rows
 from guardian.domain.batch import Decoded, ScoredDecision
+from guardian.domain.breach import Breach
 from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Record
-from guardian.domain.signal import Breach, Signal
+from guardian.domain.signal import Signal
 
 START = datetime(2026, 5, 12, 17, tzinfo=UTC)
 

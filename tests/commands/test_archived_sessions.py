@@ -20,10 +20,11 @@ from guardian.commands.evaluating import BY_FEEDBACK, Wanted, evaluate_files
 from guardian.commands.labelling import labelled_sessions, training_files
 from guardian.config import load
 from guardian.domain.batch import Change
+from guardian.domain.breach import Breach
 from guardian.domain.finding import Act, Effect, Finding, Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
-from guardian.domain.signal import Breach, Signal
+from guardian.domain.signal import Signal
 from guardian.evaluation.labels import Labels
 from guardian.evaluation.sessions import read_sessions
 

@@ -10,10 +10,10 @@ from whole_store import alert_states, first_bad, ledger_entries
 
 from guardian.alerting.port import Alert
 from guardian.control.facts import in_canary
+from guardian.domain.breach import marks
 from guardian.domain.finding import Act, Effect, Kind, NamedBreach, Reason
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import judged
-from guardian.domain.signal import marks
 from guardian.store.control import findings
 from guardian.store.control.alerts import UNNAMED
 from guardian.store.control.tables import model

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from guardian.control.switch import SwitchRule
+from guardian.domain.breach import marks
 from guardian.domain.finding import Effect, Kind, NamedBreach, finding_id
 from guardian.domain.session import judged
-from guardian.domain.signal import marks
 
 FORGED = (NamedBreach(name="signature_invalid", detail="not signed by whom it names", hard=True),)
 PARENT = (NamedBreach(name="parent_revoked", detail="its parent sess_0 is revoked", hard=True),)

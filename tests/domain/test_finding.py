@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from guardian.domain.breach import NOTED
 from guardian.domain.finding import Effect, Finding, Kind, NamedBreach
-from guardian.domain.signal import NOTED
 
 
 def told(kind: Kind, *breaches: NamedBreach) -> Finding:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from guardian.domain.breach import Breach, broken_by, joined, marks, rule_of
 from guardian.domain.finding import NamedBreach
-from guardian.domain.signal import Breach, broken_by, joined, marks, rule_of
 
 VALUES = st.lists(st.text(st.characters(), max_size=5), min_size=1, max_size=12)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from guardian.domain.batch import TaskKey, Wanted, delegation
+from guardian.domain.breach import Breach
 from guardian.domain.drift import Drift
 from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Effect, Finding, Kind, finding_id
@@ -17,7 +18,7 @@ from guardian.domain.gathered import Gathered
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.session import HumanWord, SessionState, Stage
-from guardian.domain.signal import Breach, Signal
+from guardian.domain.signal import Signal
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 NAMES = st.text(st.characters(blacklist_categories=["Cc", "Cs"]), min_size=1, max_size=20)

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardian.domain.batch import Memory, PurposeKey
+from guardian.domain.breach import rule_of
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.gathered import Gathered
 from guardian.domain.session import HumanWord, SessionState, Stage, rules_told
-from guardian.domain.signal import BaselineFact, rule_of
+from guardian.domain.signal import BaselineFact
 from guardian.pipeline import judging
 from guardian.pipeline.carrying import afresh
 from guardian.response.hearing import hear

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.domain.breach import Breach
 from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect, Finding, Kind, NamedBreach
 from guardian.domain.session import SessionState
-from guardian.domain.signal import Breach, Signal
+from guardian.domain.signal import Signal
 from guardian.response.findings import act_of, drift_finding, named, side_finding, subject_of, title_of
 from guardian.response.ladder import Ladder
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.domain.breach import Breach
 from guardian.domain.finding import Effect
 from guardian.domain.gathered import Gathered
 from guardian.domain.session import HumanWord, SessionState, Stage
-from guardian.domain.signal import Breach
 from guardian.response.hearing import hear
 from guardian.response.ladder import REVOKE_BREACHES, Ladder
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardian.domain.breach import Breach
 from guardian.domain.gathered import Gathered
-from guardian.domain.signal import Breach, Signal
+from guardian.domain.signal import Signal
 from guardian.errors import ModelError
 from guardian.scoring.calibration import Calibration, logit
 from guardian.scoring.conformal import Reference

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import NamedTuple
 
-from guardian.domain.signal import broken_by, marks
+from guardian.domain.breach import broken_by, marks
 from guardian.domain.text import some
 from guardian.signals.envelopes.admitting import admits, admits_class, may_admit, spelt
 from guardian.signals.envelopes.denying import freed, freed_classes

@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from guardian.domain import statements
-from guardian.domain.signal import Breach, Observation, broken_by
+from guardian.domain.breach import Breach, broken_by
+from guardian.domain.signal import Observation
 from guardian.signals.envelopes.acts import Act, act_of
 from guardian.signals.words.constraints import Constraints, Number, at_least, at_most, number, text
 from guardian.signals.words.named_values import Leaf, Touched

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from guardian.domain.breach import broken_by, marks
 from guardian.domain.envelope import UNTOLD, UNTOLD_AGENT, Envelope
 from guardian.domain.purposes import open_ended
-from guardian.domain.signal import broken_by, marks
 from guardian.domain.wildcards import covers
 from guardian.signals.envelopes.admitting import spelt
 from guardian.signals.envelopes.comparing import spend

@@ -7,9 +7,10 @@ from functools import lru_cache, partial
 from itertools import islice
 from uuid import UUID
 
+from guardian.domain.breach import Breach, marks
 from guardian.domain.envelope import UNTOLD
 from guardian.domain.event import DecisionEvent
-from guardian.domain.signal import Breach, Observation, marks
+from guardian.domain.signal import Observation
 from guardian.signals.envelopes.admitting import spelt
 from guardian.signals.envelopes.filters import Filters
 from guardian.signals.words.constraints import text, values

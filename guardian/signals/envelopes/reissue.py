@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from guardian.domain.breach import marks
 from guardian.domain.envelope import UNTOLD, Envelope
-from guardian.domain.signal import Observation, marks
+from guardian.domain.signal import Observation
 from guardian.domain.strict_json import canonical_json
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers

@@ -7,9 +7,10 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
+from guardian.domain.breach import Breach, marks
 from guardian.domain.envelope import Envelope
 from guardian.domain.fields import in_utc
-from guardian.domain.signal import Breach, Observation, marks
+from guardian.domain.signal import Observation
 from guardian.domain.text import some
 from guardian.domain.wildcards import allows
 from guardian.signals.envelopes.admitting import admits, admits_class, may_admit, spelt

@@ -14,8 +14,8 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
+from guardian.domain.breach import Breach, broken_by
 from guardian.domain.event import DecisionEvent
-from guardian.domain.signal import Breach, broken_by
 from guardian.signals.envelopes.acts import Act, act_of
 from guardian.signals.envelopes.limits import RECORD, Limits, digits, measured, together
 from guardian.signals.words.constraints import Number, at_least, text

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from guardian.control.superseded import NOTHING
+from guardian.domain.breach import marks
 from guardian.domain.finding import Effect, NamedBreach
 from guardian.domain.session import judged
-from guardian.domain.signal import marks
 
 
 def outside(value, **more):
