@@ -19,17 +19,7 @@ from pydantic import BaseModel
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import CredentialHit
 from guardian.signals.credentials.key_lines import key_items
-from guardian.signals.credentials.named_secrets import (
-    calls_password,
-    holds_secret,
-    is_made,
-    is_value,
-    pairs_secret,
-    placeholder,
-)
-from guardian.signals.credentials.rules import (
-    ANCHOR,
-    NAMED,
+from guardian.signals.credentials.looking import (
     UNSCANNED,
     WORK,
     WORK_PER_CHARACTER,
@@ -38,6 +28,15 @@ from guardian.signals.credentials.rules import (
     look,
     secrets_beside_ids,
 )
+from guardian.signals.credentials.named_secrets import (
+    calls_password,
+    holds_secret,
+    is_made,
+    is_value,
+    pairs_secret,
+    placeholder,
+)
+from guardian.signals.credentials.rules import ANCHOR, NAMED
 from guardian.signals.credentials.said_secrets import said_secrets, says_secret
 from guardian.signals.words.constraints import text as plain
 from guardian.signals.words.wording import shown
