@@ -33,9 +33,10 @@ from guardian.domain.session import HumanWord
 from guardian.tightening.backtest import backtest
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.envelope import patched_tools
-from guardian.tightening.history import UNUSUAL_ONE_IN, History, ScopeHistory, Trust
+from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.promise import promised
+from guardian.tightening.scope_history import ScopeHistory
 from guardian.tightening.surface import Surface, surface
 
 _UNFOUNDED = Support(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from guardian.domain.restriction import Scope
 from guardian.tightening.caution import Caution
-from guardian.tightening.history import ScopeHistory
+from guardian.tightening.scope_history import ScopeHistory
 from guardian.tightening.usage import Use
 
 

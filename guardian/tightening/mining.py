@@ -14,9 +14,10 @@ from guardian.tightening.arguments import arguments
 from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution
 from guardian.tightening.grants import class_name
-from guardian.tightening.history import History, ScopeHistory
+from guardian.tightening.history import History
 from guardian.tightening.limits import hours, lifetime, records
 from guardian.tightening.redacted import nameless
+from guardian.tightening.scope_history import ScopeHistory
 from guardian.tightening.tools import Foretold, data_classes, tools
 
 Miner = Callable[[Basis], Iterator[Restriction]]

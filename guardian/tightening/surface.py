@@ -9,7 +9,7 @@ from pydantic import Field
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool
 from guardian.tightening.grants import Grant
-from guardian.tightening.history import ScopeHistory
+from guardian.tightening.scope_history import ScopeHistory
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 

@@ -14,8 +14,8 @@ from guardian.tightening.caution import Caution
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.doubt import excepted
 from guardian.tightening.grants import class_name
-from guardian.tightening.history import Granted
 from guardian.tightening.redacted import nameless
+from guardian.tightening.scope_history import Granted
 from guardian.tightening.usage import ToolUse, Use, later
 
 _READING = frozenset((

@@ -7,7 +7,8 @@ import pytest
 
 from guardian.domain.restriction import Scope
 from guardian.tightening.grants import Grant
-from guardian.tightening.history import MOST_SPELLINGS, History, ScopeHistory, Trust
+from guardian.tightening.history import MOST_SPELLINGS, History, Trust
+from guardian.tightening.scope_history import ScopeHistory
 from guardian.tightening.spelling import Spellings, unasked
 from guardian.tightening.usage import SessionUse
 
