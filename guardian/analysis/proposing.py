@@ -16,10 +16,10 @@ from guardian.tightening.backtest import Backtest
 from guardian.tightening.backtest import backtest as run
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.folder import read_proposal
-from guardian.tightening.history import Trust
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.sessions import IDLE
 from guardian.tightening.surface import Surface
+from guardian.tightening.trust import Trust
 from guardian.tightening.wording import said
 
 _NOWHERE = Path("/nonexistent/rejections")

@@ -33,11 +33,12 @@ from guardian.domain.session import HumanWord
 from guardian.tightening.backtest import backtest
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.envelope import patched_tools
-from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
+from guardian.tightening.history import UNUSUAL_ONE_IN, History
 from guardian.tightening.mining import mine
 from guardian.tightening.promise import promised
 from guardian.tightening.scope_history import ScopeHistory
 from guardian.tightening.surface import Surface, surface
+from guardian.tightening.trust import Trust
 
 _UNFOUNDED = Support(
     sessions=0, actions=0, days=0, last_use=None, denied_at_most=1.0, held_out=0, held_out_broken=0

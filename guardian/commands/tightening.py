@@ -31,7 +31,7 @@ from guardian.tightening.caution import Caution
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.folder import EXAMPLES, PROPOSAL, REPORT, write_folder
 from guardian.tightening.grants import Grant
-from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
+from guardian.tightening.history import UNUSUAL_ONE_IN, History
 from guardian.tightening.mining import mine
 from guardian.tightening.own import OwnForbids, audited_calls, narrowable
 from guardian.tightening.port import Backend
@@ -43,6 +43,7 @@ from guardian.tightening.report import report
 from guardian.tightening.sessions import Apart, Spoken
 from guardian.tightening.spelling import Spellings
 from guardian.tightening.surface import resources_of, surface
+from guardian.tightening.trust import Trust
 
 Update = Callable[[int, int | None], None]
 Calls = Callable[[], Iterable[PastCall]]

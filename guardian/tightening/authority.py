@@ -10,8 +10,8 @@ from guardian.domain.past import PastCall
 from guardian.domain.text import counted, some
 from guardian.domain.wildcards import covers
 from guardian.tightening.grants import Grant
-from guardian.tightening.history import Trust
 from guardian.tightening.sessions import begun
+from guardian.tightening.trust import Trust
 
 MOST_SESSIONS = 200_000
 _NAMED = 5

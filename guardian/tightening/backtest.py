@@ -12,9 +12,9 @@ from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import UNKNOWN_PARENT, ForbidDataClass, ForbidTool, MaxRecords, Placed
 from guardian.domain.wildcards import allows, covers
 from guardian.tightening.grants import Grant, class_name
-from guardian.tightening.history import Trust
 from guardian.tightening.sessions import Places, by_place
 from guardian.tightening.surface import Count
+from guardian.tightening.trust import Trust
 
 _TELL_EVERY = 20_000
 Patched = Mapping[tuple[Scope, tuple[str, ...]], frozenset[str]]

@@ -9,9 +9,9 @@ from guardian.domain.identity import SessionKey
 from guardian.domain.past import PastCall
 from guardian.domain.rules import UNKNOWN_PARENT
 from guardian.tightening.backtest import Change, NewPolicy
-from guardian.tightening.history import Trust
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.sessions import Places
+from guardian.tightening.trust import Trust
 
 MOST_EXAMPLES = 1000
 

@@ -1,6 +1,6 @@
 from guardian.domain.identity import SessionKey
 from guardian.tightening.authority import Ledger
-from guardian.tightening.history import Trust
+from guardian.tightening.trust import Trust
 
 ALL = ("a.read", "b.read", "c.send")
 

@@ -19,11 +19,11 @@ from guardian.tightening.backtest import Backtest, NewPolicy, Unheld, backtest
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.folder import write_folder
 from guardian.tightening.grants import Grant
-from guardian.tightening.history import Trust
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.proposal_json import as_json
 from guardian.tightening.sessions import Places
 from guardian.tightening.surface import Surface
+from guardian.tightening.trust import Trust
 from guardian.tightening.verifying import verify
 
 START = datetime(2026, 2, 2, 9, tzinfo=UTC)

@@ -9,9 +9,10 @@ from guardian.domain.identity import SessionKey
 from guardian.domain.rules import RULES, ForbidTool
 from guardian.tightening.backtest import backtest
 from guardian.tightening.confidence import upper_bound
-from guardian.tightening.history import History, Trust
+from guardian.tightening.history import History
 from guardian.tightening.mining import mine
 from guardian.tightening.sessions import Places
+from guardian.tightening.trust import Trust
 
 BEGIN = datetime(2026, 1, 5, 9, tzinfo=UTC)
 SPLIT = BEGIN + timedelta(days=60)

@@ -29,12 +29,13 @@ from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.envelope import EnvelopePatches, patched_tools
 from guardian.tightening.grants import Grant
-from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
+from guardian.tightening.history import UNUSUAL_ONE_IN, History
 from guardian.tightening.mining import mine
 from guardian.tightening.redacted import SHAPED
 from guardian.tightening.report import report
 from guardian.tightening.surface import resources_of, surface
 from guardian.tightening.tools import confined_to, reads_only
+from guardian.tightening.trust import Trust
 from guardian.tightening.usage import MOST_ARGUMENTS, SessionUse
 
 BEGIN = datetime(2026, 1, 5, 9, tzinfo=UTC)

@@ -5,11 +5,12 @@ from guardian.bootstrap.resources import resource
 from guardian.policy.cedar_text import forbid_problems
 from guardian.policy.port import PolicyAction
 from guardian.tightening.backtest import Backtest
-from guardian.tightening.history import History, Trust
+from guardian.tightening.history import History
 from guardian.tightening.mining import mine
 from guardian.tightening.own import EMERGENCIES, FILE, UNAUDITED, OwnForbids, audited_calls, narrowable
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.surface import Surface
+from guardian.tightening.trust import Trust
 from guardian.wire.approvals import ApprovableAction
 
 BEGIN = datetime(2026, 1, 5, 9, tzinfo=UTC)

@@ -13,9 +13,10 @@ from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords
 from guardian.tightening.backtest import backtest
 from guardian.tightening.confidence import upper_bound
-from guardian.tightening.history import History, Trust
+from guardian.tightening.history import History
 from guardian.tightening.mining import mine
 from guardian.tightening.promise import Promise, foretold, promised, promised_of
+from guardian.tightening.trust import Trust
 from guardian.tightening.usage import SessionUse, Use
 
 from .conftest import SCOPE, START, SUPPORT, make_call, make_placed

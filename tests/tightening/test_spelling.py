@@ -7,9 +7,10 @@ import pytest
 
 from guardian.domain.restriction import Scope
 from guardian.tightening.grants import Grant
-from guardian.tightening.history import MOST_SPELLINGS, History, Trust
+from guardian.tightening.history import MOST_SPELLINGS, History
 from guardian.tightening.scope_history import ScopeHistory
 from guardian.tightening.spelling import Spellings, unasked
+from guardian.tightening.trust import Trust
 from guardian.tightening.usage import SessionUse
 
 START = datetime(2026, 2, 2, 9, tzinfo=UTC)
