@@ -7,18 +7,16 @@ WAL needs a local disk, not NFS. PostgreSQL is a URL away: `postgresql+psycopg:/
 
 import errno
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import (
-    ArgumentError,
     DatabaseError,
     DataError,
     NoSuchModuleError,
@@ -29,8 +27,8 @@ from sqlalchemy.pool import StaticPool
 
 from guardian.disk import make_file, make_folder
 from guardian.errors import ConfigurationError, StoreError, Unstorable
+from guardian.store.urls import parsed, without_secrets
 
-_KINDS = ("sqlite", "postgresql")
 _BUSY_MS = 5000
 _READERS = 48
 _CONNECTIONS = 15  # to a server, of one process; postgres-roles.sql says so
@@ -52,8 +50,6 @@ _LINE: dict[str, Any] = {
 _DAMAGE = ("not a database", "malformed", "is damaged")  # in what SQLite says of a file, or we of it
 _RESTORE = "put back a backup, as config/README.md says under 'A backup was restored'"
 _FOLDER = "its folder must exist or be creatable, on a local disk with space left, and be writable by this user"
-_BEGINNING = re.compile("[^:@?]*(?::/*)?")  # of a URL: its scheme, if it has one
-_SECRETS = ("password", "sslpassword", "oauth_client_secret")  # among PostgreSQL's options
 _GRANTS = (
     "config/examples/postgres-roles.sql grants what is needed: for control's tables their owner runs"
     " section 3 (`guardian migrate`) and section 4, both again after every upgrade; section 2 is for the monitor's"
@@ -70,7 +66,7 @@ def open_engine(url: str, *, tidied: bool = False, reads: bool = False) -> Engin
     the URL is not understood or its driver is not installed, StoreError when the path cannot be written, the
     server is away or its database cannot hold every text.
     """
-    target = _parsed(url)
+    target = parsed(url)
     try:
         lite = target.get_backend_name() == "sqlite"
         engine = _sqlite(target, tidied=tidied, reads=reads) if lite else _server(target)
@@ -87,16 +83,11 @@ def open_engine(url: str, *, tidied: bool = False, reads: bool = False) -> Engin
 
 def check_url(url: str) -> None:
     """Raises ConfigurationError for what is no URL of a database that guardian can know; nothing is opened."""
-    target = _parsed(url)
+    target = parsed(url)
     try:
         target.get_dialect()
     except (NoSuchModuleError, ImportError) as error:
         raise _no_driver(target, error) from error
-
-
-def without_secrets(url: URL) -> str:
-    """The URL as people may see it. PostgreSQL takes passwords among the options too."""
-    return url.difference_update_query(_SECRETS).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -140,25 +131,6 @@ def tidy(engine: Engine) -> None:
             connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
         finally:
             connection.close()
-
-
-def _parsed(url: str) -> URL:
-    """Raises ConfigurationError for what guardian keeps nothing in. It shows only how that begins: in a mistyped
-    URL the password may stand anywhere else."""
-    target: URL | None = None
-    with suppress(ArgumentError, ValueError):  # ValueError: its port is no number; a password may stand there
-        target = make_url(url)
-    if target is not None and target.get_backend_name() not in _KINDS:
-        told = f"guardian keeps its data in SQLite or PostgreSQL, not in {target.get_backend_name()!r}"
-        raise ConfigurationError(f"store: {told}; write sqlite:///path/to/file.db or postgresql+psycopg://…")
-    if target is not None and "@" not in (target.host or ""):
-        return target
-    begins = next(_BEGINNING.finditer(url))[0]
-    shown = begins if begins == url else f"{begins}***"
-    raise ConfigurationError(
-        f"store: {shown!r} is not a database URL; write sqlite:///path/to/file.db or "
-        "postgresql+psycopg://user:password@host:port/name (a password's @ : / are %40 %3A %2F there)"
-    )
 
 
 def _sqlite(target: URL, *, tidied: bool, reads: bool) -> Engine:

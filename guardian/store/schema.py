@@ -15,7 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, func, inspect, select, text
 
 from guardian.errors import StoreError
-from guardian.store.engine import reading, without_secrets, writing
+from guardian.store.engine import reading, writing
+from guardian.store.urls import without_secrets
 
 CONTROL = "guardian.store.control.migrations"
 MONITOR = "guardian.store.monitor.migrations"

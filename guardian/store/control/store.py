@@ -21,9 +21,10 @@ from guardian.store.control.head import Head, create_head, has_head, queue_for_w
 from guardian.store.control.rights import RIGHTS
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.tables import audit
-from guardian.store.engine import open_engine, reading, tidy, without_secrets, writing
+from guardian.store.engine import open_engine, reading, tidy, writing
 from guardian.store.room import check_room, wants_room
 from guardian.store.schema import CONTROL, check_rights, check_schema, migrate
+from guardian.store.urls import without_secrets
 from guardian.telemetry import logger
 
 _log = logger("store")

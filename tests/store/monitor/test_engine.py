@@ -13,9 +13,10 @@ from sqlalchemy.engine import make_url
 import guardian.store.engine as engine_module
 from guardian.errors import ConfigurationError, StoreError
 from guardian.store.columns import UtcDateTime
-from guardian.store.engine import open_engine, reading, without_secrets, writing
+from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor.tables import metadata, places
 from guardian.store.schema import MONITOR, migrate
+from guardian.store.urls import without_secrets
 
 
 @pytest.fixture
