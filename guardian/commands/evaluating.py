@@ -6,13 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guardian.bootstrap import plugins
-from guardian.bootstrap.judgement import (
-    configured_fold,
-    open_calibration,
-    open_fit,
-    open_reading,
-    speaks_for,
-)
+from guardian.bootstrap.judgement import configured_fold, open_calibration, open_fit, open_reading, speaks_for
 from guardian.commands.archived_sessions import PER_PURPOSE, LeftOut
 from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
 from guardian.commands.calibrating import counting, judges

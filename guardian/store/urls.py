@@ -4,9 +4,7 @@ import re
 from contextlib import suppress
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-)
+from sqlalchemy.exc import ArgumentError
 
 from guardian.errors import ConfigurationError
 

@@ -952,11 +952,11 @@ def test_an_evaluation_of_nonsense_says_which_line(guardian, tmp_path: Path, tex
 
 @pytest.mark.parametrize("missing", ["told", "dlq.told"])
 def test_doctor_says_which_topic_of_envelopes_is_missing(tmp_path: Path, monkeypatch, missing: str) -> None:
-    from guardian.commands import doctor
+    from guardian.commands import doctor, doctor_kafka
     from guardian.commands.initialise import initialise
     from guardian.config import load
 
-    monkeypatch.setattr(doctor, "topic_partitions", lambda _, topic: None if topic == missing else 3)
+    monkeypatch.setattr(doctor_kafka, "topic_partitions", lambda _, topic: None if topic == missing else 3)
     changed = {"envelopes": {"topic": "told"}, "model": {"engine": "lexical"}}
     settings = load(initialise(tmp_path / "home"), overrides=changed)
     found = next(check for check in doctor.examine(settings, "watch") if check.name == "envelopes")
@@ -965,11 +965,11 @@ def test_doctor_says_which_topic_of_envelopes_is_missing(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("begins", ["earliest", "latest"])
 def test_doctor_says_where_a_first_start_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins) -> None:
-    from guardian.commands import doctor
+    from guardian.commands import doctor, doctor_kafka
     from guardian.commands.initialise import initialise
     from guardian.config import load
 
-    monkeypatch.setattr(doctor, "topic_partitions", lambda *_: 3)
+    monkeypatch.setattr(doctor_kafka, "topic_partitions", lambda *_: 3)
     changed = {"kafka": {"auto_offset_reset": begins}, "model": {"engine": "lexical"}}
     settings = load(initialise(tmp_path / "home"), overrides=changed)
     found = next(check for check in doctor.examine(settings, "watch") if check.name == "broker")
@@ -977,14 +977,14 @@ def test_doctor_says_where_a_first_start_begins(tmp_path: Path, monkeypatch: pyt
 
 
 def test_doctor_passes_on_what_the_broker_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from guardian.commands import doctor
+    from guardian.commands import doctor, doctor_kafka
     from guardian.commands.initialise import initialise
     from guardian.config import load
 
     def answers(*_: object) -> None:
         raise BusError("its certificate is not believed; name its CA")
 
-    monkeypatch.setattr(doctor, "topic_partitions", answers)
+    monkeypatch.setattr(doctor_kafka, "topic_partitions", answers)
     settings = load(initialise(tmp_path / "home"), overrides={"model": {"engine": "lexical"}})
     found = next(check for check in doctor.examine(settings, "watch") if check.name == "broker")
     assert (found.found, found.mend) == ("its certificate is not believed", "name its CA")

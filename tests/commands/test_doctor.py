@@ -31,8 +31,8 @@ def _nobody_waits_long_for_a_broker_that_is_not_there(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(("read", "ok"), [({0: 5, 1: 7}, True), ({0: 5}, True), ({}, True), ({0: 5, 1: 8}, False)])
 def test_who_else_reads_the_topic_as_a_member_of_the_same_group_is_told(tmp_path, monkeypatch, read, ok) -> None:
     settings = load(initialise(tmp_path / "home"), overrides={"model": {"engine": "lexical"}})
-    monkeypatch.setattr(doctor, "topic_partitions", lambda *_: 2)
-    monkeypatch.setattr(doctor, "read_by", lambda *_: read)
+    monkeypatch.setattr("guardian.commands.doctor_kafka.topic_partitions", lambda *_: 2)
+    monkeypatch.setattr("guardian.commands.doctor_kafka.read_by", lambda *_: read)
     new = _of(settings, "group")
     assert new.ok is (not read), "where there is no database yet, all that was read others read"
     with closing(open_monitor_store(settings, makes=True)) as store:
@@ -48,8 +48,8 @@ def test_a_broker_that_does_not_say_how_far_a_group_has_read_proves_nothing(tmp_
     def refused(*_: object) -> dict[int, int]:
         raise BusError("kafka: cannot ask how far group 'guardian' has read: not authorised")
 
-    monkeypatch.setattr(doctor, "topic_partitions", lambda *_: 2)
-    monkeypatch.setattr(doctor, "read_by", refused)
+    monkeypatch.setattr("guardian.commands.doctor_kafka.topic_partitions", lambda *_: 2)
+    monkeypatch.setattr("guardian.commands.doctor_kafka.read_by", refused)
     found = _of(load(initialise(tmp_path / "home")), "group")
     assert (found.ok, "not authorised" in found.found) == (None, True)
 
@@ -63,9 +63,9 @@ def test_what_needs_a_broker_or_control_is_not_asked_while_there_is_none(tmp_pat
         raise BusError("kafka: cannot reach 127.0.0.1:1: nobody there")
 
     tried: list[str] = []
-    monkeypatch.setattr(doctor, "topic_partitions", away)
+    monkeypatch.setattr("guardian.commands.doctor_kafka.topic_partitions", away)
     monkeypatch.setattr(auditing, "_check_topic", asked)
-    monkeypatch.setattr(doctor, "read_by", asked)
+    monkeypatch.setattr("guardian.commands.doctor_kafka.read_by", asked)
     monkeypatch.setattr(ControlClient, "whoami", asked)
     monkeypatch.setattr(ControlClient, "watch", asked)
     overrides = {
@@ -94,8 +94,8 @@ def test_what_answers_is_asked_although_something_about_it_must_be_mended(tmp_pa
     monkeypatch.setattr(doctor_control.BoundedClient, "get", lambda *_, **__: yesterday)
     monkeypatch.setattr(ControlClient, "whoami", told)
     monkeypatch.setattr(ControlClient, "watch", told)
-    monkeypatch.setattr(doctor, "topic_partitions", lambda *_: None)
-    monkeypatch.setattr(doctor, "read_by", lambda *_: {})
+    monkeypatch.setattr("guardian.commands.doctor_kafka.topic_partitions", lambda *_: None)
+    monkeypatch.setattr("guardian.commands.doctor_kafka.read_by", lambda *_: {})
     found = {check.name: check for check in examine(load(initialise(tmp_path / "home")))}
     assert (found["control"].ok, found["broker"].ok) == (False, False)
     assert found["control"].found.startswith("clocks differ by ")

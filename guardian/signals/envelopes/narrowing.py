@@ -20,13 +20,7 @@ from guardian.signals.envelopes.exceeding import ANYTHING, exceeding, outlives, 
 from guardian.signals.envelopes.principals import are_one, bare, incomparable
 from guardian.signals.words.constraints import Constraints, read
 from guardian.signals.words.hiding import PURPOSE
-from guardian.signals.words.wording import (
-    content,
-    joins_more,
-    only_reads,
-    shown,
-    words,
-)
+from guardian.signals.words.wording import content, joins_more, only_reads, shown, words
 
 _BEGINNING = 4
 """By so many letters words are alike: renew and renewal, book and booking."""

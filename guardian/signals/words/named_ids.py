@@ -10,13 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from guardian.signals.words.identifiers import (
-    MARKS,
-    NOUN,
-    is_identifier,
-    kind_of,
-    normal,
-)
+from guardian.signals.words.identifiers import MARKS, NOUN, is_identifier, kind_of, normal
 from guardian.signals.words.successors import AND, AROUND, REACH, made_anew
 from guardian.signals.words.wording import READING, singular, word_set
 

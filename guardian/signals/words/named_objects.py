@@ -11,14 +11,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from guardian.signals.words.asking import parted
-from guardian.signals.words.identifiers import (
-    ADDRESS,
-    folded,
-    form,
-    in_addresses,
-    is_iban,
-    normal,
-)
+from guardian.signals.words.identifiers import ADDRESS, folded, form, in_addresses, is_iban, normal
 from guardian.signals.words.named_ids import JOINTS, TOKEN, ids_by_kind
 from guardian.signals.words.people import called, letters, plain
 from guardian.signals.words.wording import nouns_of, word_set, words
