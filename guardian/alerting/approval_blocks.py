@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from guardian.alerting.blocks import Block, section
+from guardian.alerting.block_kit import Block, section
 from guardian.alerting.buttons import button, kept_from_approval, value_of
 from guardian.alerting.neutralise import code, codes, prose
 from guardian.domain.text import moment

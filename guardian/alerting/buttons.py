@@ -4,7 +4,7 @@ A button's value holds the case's key and the digest of what is shown, so that a
 recognised.
 """
 
-from guardian.alerting.blocks import Block, literal
+from guardian.alerting.block_kit import Block, literal
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.text import is_cut_off, visible
 from guardian.wire.approvals import ApprovalView

@@ -7,9 +7,9 @@ that an agent wrote goes through `neutralise`. State and severity are words and 
 
 from collections.abc import Sequence
 
-from guardian.alerting import blocks
+from guardian.alerting import block_kit, blocks, sentences
 from guardian.alerting.approval_blocks import approvals
-from guardian.alerting.blocks import Block, literal, mrkdwn, section, to_evidence
+from guardian.alerting.block_kit import Block, literal, mrkdwn, section, to_evidence
 from guardian.alerting.buttons import beneath, of_no_session
 from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert, Digest
@@ -37,7 +37,7 @@ def root(alert: Alert) -> list[Block]:
     if alert.view is None:
         return _news(alert)
     view = alert.view
-    return blocks.fitting(lambda share: _case(alert, view, share))
+    return block_kit.fitting(lambda share: _case(alert, view, share))
 
 
 def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
@@ -70,8 +70,8 @@ def reply(alert: Alert) -> list[Block]:
     if alert.verb == "escalate":
         return _escalation(alert)
     if alert.digest is not None:
-        return blocks.fitting(lambda share: _sections([_line(event, share) for event in alert.events]))
-    return blocks.fitting(lambda share: _since(alert, share))
+        return block_kit.fitting(lambda share: _sections([_line(event, share) for event in alert.events]))
+    return block_kit.fitting(lambda share: _since(alert, share))
 
 
 def _since(alert: Alert, share: float) -> list[Block]:
@@ -119,16 +119,16 @@ def fallback(alert: Alert) -> str:
         nobody = "Nobody has acted yet: " if alert.verb == "escalate" else ""
         return f"{calls}{nobody}Digest: {alert.digest.total} cases in {prose(alert.digest.tenant_id, 80)}"
     if alert.verb == "escalate":
-        return f"{calls}Nobody has acted yet: {blocks.fallback(alert)}"
+        return f"{calls}Nobody has acted yet: {sentences.fallback(alert)}"
     if alert.verb == "reply" and alert.events:
         newest = alert.events[-1]
         return f"{prose(newest.by, 80)}: {prose(newest.what, 300)}"
-    return f"{calls}{blocks.fallback(alert, stands(alert.view))}"
+    return f"{calls}{sentences.fallback(alert, stands(alert.view))}"
 
 
 def _standing(alert: Alert, view: CaseView, share: float) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
-    lines = [f"*{stands(view)}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
+    lines = [f"*{stands(view)}* · {sentences.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
     if not of_no_session(alert.finding):
         lines += under(view, share) or ([MEANS[view.state]] if view.state in MEANS else [])
     verdict = view.shown.verdict
@@ -233,7 +233,8 @@ def _digest(alert: Alert) -> list[Block]:
 
 def _counts(digest: Digest) -> str:
     found = digest.severities.items()
-    return " · ".join(f"{blocks.SIGNS[name]} {n:,} {name}" for name, n in found if name in blocks.SIGNS and n)
+    signs = sentences.SIGNS
+    return " · ".join(f"{signs[name]} {n:,} {name}" for name, n in found if name in signs and n)
 
 
 def _line(event: CaseEvent, share: float) -> str:

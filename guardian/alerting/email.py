@@ -15,7 +15,7 @@ from email.policy import EmailPolicy
 from email.utils import format_datetime
 from typing import Literal, NamedTuple
 
-from guardian.alerting import blocks, case_blocks
+from guardian.alerting import blocks, case_blocks, sentences
 from guardian.alerting.bare import InFullOrBare
 from guardian.alerting.buttons import of_no_session
 from guardian.alerting.checked import seconds, secret
@@ -247,7 +247,7 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...], full: Alert | N
     message = EmailMessage(_WHOLE)
     became, digest = alert.became, alert.digest
     by = "" if became is None else f"by {header(became.by, 80)}"
-    line = blocks.one_line(alert, header, 120, by)
+    line = sentences.one_line(alert, header, 120, by)
     if became is not None and digest is not None:
         cases = f"{counted(digest.total, 'case')} of {header(as_name(digest.tenant_id), 80)}"
         line = f"{in_words(became.state)} · {cases} · {header(became.what, 120)} · {by}"

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from guardian.alerting.blocks import Block, literal, section
+from guardian.alerting.block_kit import Block, literal, section
 from guardian.alerting.buttons import PREFIX, value_of
 from guardian.alerting.case_blocks import evidence
 from guardian.alerting.clicks import Click

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from guardian.alerting.blocks import Block
+from guardian.alerting.block_kit import Block
 from guardian.alerting.neutralise import unlinked
 
 _LINK = re.compile(r"<(https?://[^|>]+)\|([^>]*)>")

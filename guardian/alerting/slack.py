@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from guardian.alerting import blocks, case_blocks
+from guardian.alerting import block_kit, blocks, case_blocks, sentences
 from guardian.alerting.checked import seconds
 from guardian.alerting.delivered import message_id
 from guardian.alerting.port import Alert, Clock, Given, NeverTaken, RetryLater, Sleep, Step
@@ -181,7 +181,7 @@ class SlackChannel:
         return None
 
     def _posted(
-        self, alert: Alert, channel: str, shown: list[blocks.Block] | None, *, thread: str | None = None
+        self, alert: Alert, channel: str, shown: list[block_kit.Block] | None, *, thread: str | None = None
     ) -> str:
         body = {
             **_body(alert, channel, shown),
@@ -202,7 +202,7 @@ class SlackChannel:
 
     def _updated(self, alert: Alert, channel: str, ts: str) -> str:
         assert alert.step is not None  # noqa: S101 - only steps bring up to date
-        shown: list[blocks.Block] | None = case_blocks.root(alert)
+        shown: list[block_kit.Block] | None = case_blocks.root(alert)
         try:
             with self._obeying(channel, _UPDATE):
                 self._pace(channel, _UPDATE_PACE_S)
@@ -235,11 +235,11 @@ class SlackChannel:
         self._next[channel] = self._clock() + pace_s
 
 
-def _body(alert: Alert, channel: str, shown: list[blocks.Block] | None) -> dict[str, Any]:
+def _body(alert: Alert, channel: str, shown: list[block_kit.Block] | None) -> dict[str, Any]:
     if alert.step is None:
         payload = {"message": message_id(alert), "finding_id": alert.finding.id, "case": alert.case}
         metadata = {"event_type": EVENT, "event_payload": payload}
-        text = blocks.fallback(alert)
+        text = sentences.fallback(alert)
     else:
         payload = {"step": alert.step.key, "finding_id": alert.finding.id, "case": alert.case}
         metadata = {"event_type": CASE_EVENT, "event_payload": payload}

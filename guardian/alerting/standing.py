@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from guardian.alerting import blocks
+from guardian.alerting import block_kit, blocks
 from guardian.alerting.buttons import of_no_session
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert
@@ -67,15 +67,15 @@ def in_words(state: str) -> str:
     return next((STATES[each][2:] for each in get_args(CaseState) if each == state), state.capitalize())
 
 
-def followed_up(alert: Alert, became: Became) -> list[blocks.Block]:
+def followed_up(alert: Alert, became: Became) -> list[block_kit.Block]:
     """What became of a finding, and which finding that is."""
     finding = alert.finding
     lines = [*done(became), f"{stands_now(became)}{f': {means}' if (means := _means(became)) else ''}"]
-    told = [blocks.header(finding), blocks.section("\n".join(lines))]
+    told = [blocks.header(finding), block_kit.section("\n".join(lines))]
     if not of_no_session(finding) and finding.kind is not Kind.CONTROL:
         told.append(blocks.whose(alert, 1.0, blocks.WHOLE))
     if alert.link:
-        told.append(blocks.section(blocks.to_evidence(alert.link)))
+        told.append(block_kit.section(block_kit.to_evidence(alert.link)))
     return [*told, blocks.ids(alert)]
 
 

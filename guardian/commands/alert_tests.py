@@ -4,7 +4,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from guardian.alerting.blocks import Block, message, section
+from guardian.alerting.block_kit import Block, section
+from guardian.alerting.blocks import message
 from guardian.alerting.neutralise import code
 from guardian.alerting.port import Alert, AlertChannel, RetryLater
 from guardian.bootstrap.channels import given

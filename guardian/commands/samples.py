@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from guardian.alerting import case_blocks
-from guardian.alerting.blocks import Block
+from guardian.alerting.block_kit import Block
 from guardian.alerting.port import Alert, Digest, Step
 from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, NamedBreach, Reason, Subject, finding_id
 from guardian.wire.approvals import ApprovalView

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guardian.alerting.blocks import SIGNS, fallback, message, rarity
+from guardian.alerting.blocks import message
 from guardian.alerting.email import mail
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert
+from guardian.alerting.sentences import SIGNS, fallback, rarity
 from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, NamedBreach, Reason, Subject
 from guardian.wire.findings import AlertOutcome
 

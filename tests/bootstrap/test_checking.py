@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardian.alerting import blocks, ocsf
+from guardian.alerting import ocsf, sentences
 from guardian.bootstrap import plugins
 from guardian.bootstrap.channels import channel_options, check_channels
 from guardian.bootstrap.checking import check_files, check_plugins
@@ -250,7 +250,7 @@ def test_what_revokes_and_what_has_a_technique_are_rules_that_are_on_out_of_the_
 
 def test_every_signal_that_is_on_out_of_the_box_has_a_sentence() -> None:
     signals = set(load(None).signals)
-    assert set(blocks.SIGNALS) == signals
+    assert set(sentences.SIGNALS) == signals
     assert signals >= {*ocsf.BY_SIGNAL, *ocsf.OWASP_BY_SIGNAL}
 
 

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from guardian.alerting import blocks
+from guardian.alerting import sentences
 from guardian.cli.common import escape
 from guardian.cli.tables import plain, rarity, show_purposes, show_rows, show_views
 from guardian.console import showing
@@ -93,7 +93,7 @@ def test_a_session_is_as_rare_in_slack_on_the_pages_and_in_a_table(one_in: float
         title="t", time=datetime(2026, 5, 12, tzinfo=UTC), evidence=evidence,
     )  # fmt: skip
     assert rarity(made) == figure
-    for told in (blocks.rarity(evidence), showing.rarity(evidence)):
+    for told in (sentences.rarity(evidence), showing.rarity(evidence)):
         assert told.startswith(f"at most 1 in {figure}" if figure else "nothing unusual")
 
 
