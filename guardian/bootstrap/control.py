@@ -16,9 +16,9 @@ from guardian.bootstrap.advice import advice_rule, remote_adviser
 from guardian.bootstrap.channels import channel_options, given
 from guardian.bootstrap.checkpoints import checkpoints_are_kept, open_checkpoints
 from guardian.bootstrap.clock import steady_s, utc_now
+from guardian.bootstrap.control_socket import BACKLOG, connections, listen, url_of
 from guardian.bootstrap.control_store import open_control_store, open_tokens, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
-from guardian.bootstrap.listening import BACKLOG, connections, listen, url_of
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import Pushing, ledger_tenants, open_planter, open_receivers, switch_rule
 from guardian.bootstrap.secrets import SecretFiles

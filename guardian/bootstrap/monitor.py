@@ -9,10 +9,10 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.departing import show_departure
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings, producers_of
+from guardian.bootstrap.late_envelopes import envelope_tail
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bootstrap.stream_parts import MonitorParts, archiving, delivering, following, reading, tidying
-from guardian.bootstrap.waiting import envelope_tail
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings

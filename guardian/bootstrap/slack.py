@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any, cast
 
 from guardian.alerting.log import LogChannel
-from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.slack_signature import SlackSignature
 from guardian.alerting.slack_socket import SlackSocket
+from guardian.alerting.worker import AlertWorker
 from guardian.bootstrap import plugins
 from guardian.bootstrap.channels import given
 from guardian.bootstrap.people import by_id_and_email, check_certificate

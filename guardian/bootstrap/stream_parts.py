@@ -9,9 +9,9 @@ from functools import partial
 
 from guardian.bootstrap.clock import steady_s, utc_now
 from guardian.bootstrap.departing import watch_departure
+from guardian.bootstrap.late_envelopes import waiting_room
 from guardian.bootstrap.monitor_store import learn_all, retention_of
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bootstrap.waiting import waiting_room
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings

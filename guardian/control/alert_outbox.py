@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import NamedTuple
 
-from guardian.alerting.outbox import AlertRow, AlertWorker
 from guardian.alerting.port import AlertChannel, ForPeople
+from guardian.alerting.worker import AlertRow, AlertWorker
 from guardian.control.cases.feeds import read_alert
 from guardian.control.gathered import gathered
 from guardian.control.outcomes import tell_outcomes

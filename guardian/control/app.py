@@ -24,8 +24,8 @@ from guardian.control.deps import ControlDeps
 from guardian.control.desk.door import SlackDoor
 from guardian.control.distribution.bell import Bell
 from guardian.control.distribution.listing import RevocationListings
-from guardian.control.distribution.looking import SharedLooks
-from guardian.control.distribution.waiting import LongPolls, Places
+from guardian.control.distribution.long_polls import LongPolls, Places
+from guardian.control.distribution.shared_looks import SharedLooks
 from guardian.control.distribution.wholes import WholeLists
 from guardian.control.lapse import sweep
 from guardian.control.news import spread

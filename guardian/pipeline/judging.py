@@ -21,7 +21,7 @@ from guardian.embedding.operation import kind_of
 from guardian.embedding.recent import LookedUp
 from guardian.embedding.text import overlong
 from guardian.pipeline.carrying import afresh, latest, lineage, measured_by, own, renewed
-from guardian.pipeline.facts import observe, versions_of
+from guardian.pipeline.observing import observe, versions_of
 from guardian.pipeline.registered import envelope_finding, unregistered
 from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, tell_once, told_today
 from guardian.pipeline.working import History, Work

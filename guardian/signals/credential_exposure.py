@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from guardian.domain.breach import Breach, marks
 from guardian.domain.signal import CredentialHit, Observation, Signal
-from guardian.signals.credentials.looking import UNSCANNED
+from guardian.signals.credentials.matching import UNSCANNED
 from guardian.signals.credentials.rules import KEY_ID, NAMED
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State

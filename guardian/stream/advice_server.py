@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from guardian.errors import AdviserError, ConfigurationError
 from guardian.stream.advising import MAX_BYTES
-from guardian.stream.listening import Face, Listener
+from guardian.stream.http_server import Face, Listener
 from guardian.telemetry import logger
 from guardian.wire.advice import Weighing
 

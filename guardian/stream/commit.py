@@ -22,7 +22,7 @@ from guardian.stream.pieces import Piece, in_time, pieces
 from guardian.stream.poison import advanced
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
 from guardian.stream.vitals import Lateness
-from guardian.stream.waiting import WaitingRoom
+from guardian.stream.waiting_room import WaitingRoom
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from guardian.errors import ConfigurationError
-from guardian.stream.listening import Face, Listener
+from guardian.stream.http_server import Face, Listener
 from guardian.telemetry import Metrics
 
 

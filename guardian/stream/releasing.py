@@ -17,7 +17,7 @@ from guardian.stream.commit import Committer, retry_conflicts
 from guardian.stream.pieces import MOST_BYTES
 from guardian.stream.poison import MAX_ATTEMPTS
 from guardian.stream.port import Clock, Pipeline
-from guardian.stream.waiting import AT_ONCE, WaitingRoom, decision_of, waiter_of
+from guardian.stream.waiting_room import AT_ONCE, WaitingRoom, decision_of, waiter_of
 from guardian.telemetry import logger
 
 _log = logger("stream")

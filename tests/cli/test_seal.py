@@ -21,7 +21,7 @@ from guardian.errors import ConfigurationError, StoreError
 from guardian.keys.seal import Seal, load_seal, rotate_seal_file
 from guardian.store.engine import open_engine, writing
 from guardian.store.monitor.dead_letters import insert_dead_letters
-from guardian.store.monitor.waiting import insert_waiting
+from guardian.store.monitor.held import insert_waiting
 
 NOW = datetime(2026, 5, 12, tzinfo=UTC)
 

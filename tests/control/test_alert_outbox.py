@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 from whole_store import alert_states
 
-from guardian.alerting.outbox import AlertRow
+from guardian.alerting.worker import AlertRow
 from guardian.control.alert_outbox import ControlAlertOutbox
 from guardian.errors import StoreError
 from guardian.store.control.alerts import UNNAMED

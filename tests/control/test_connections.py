@@ -11,7 +11,7 @@ from serving import running
 from starlette.requests import Request
 from until import until
 
-from guardian.bootstrap.listening import listen
+from guardian.bootstrap.control_socket import listen
 from guardian.control.app import create_app
 from guardian.control.connections import bounded
 from guardian.control.framing import Framed

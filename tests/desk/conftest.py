@@ -20,8 +20,8 @@ from slack_server import CHANNEL, TOKEN, SlackServer
 from slack_server.people import SECRET, click, command, interaction, signed, submission
 from slack_server.rates import Rates
 
-from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.slack import SlackOptions
+from guardian.alerting.worker import AlertWorker
 from guardian.bootstrap.slack import SlackQueue
 from guardian.config import Settings
 from guardian.control.advice.adviser import AdviceRule, Adviser

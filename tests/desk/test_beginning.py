@@ -10,7 +10,7 @@ import yaml
 from slack_server import CHANNEL, TOKEN
 from structlog.testing import capture_logs
 
-from guardian.alerting.outbox import AlertWorker
+from guardian.alerting.worker import AlertWorker
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.control_store import open_control_store
 from guardian.commands import tokens

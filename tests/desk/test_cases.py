@@ -7,8 +7,8 @@ import httpx
 import pytest
 from slack_server import CHANNEL, message_limits
 
-from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import Step
+from guardian.alerting.worker import AlertWorker
 from guardian.control.cases import digests, outbox
 from guardian.control.cases.digests import fold
 from guardian.control.cases.standing import standing

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from slack_server.rates import Rates
 
-from guardian.alerting.outbox import AlertWorker
+from guardian.alerting.worker import AlertWorker
 from guardian.control.cases import outbox as case_outbox
 from guardian.control.cases.feeds import catch_up
 from guardian.control.cases.outbox import CaseOutbox

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from guardian.errors import ConfigurationError
-from guardian.stream import listening
+from guardian.stream import http_server
 from guardian.stream.health import HealthServer
 from guardian.telemetry import Metrics
 
@@ -142,7 +142,7 @@ def test_it_listens_on_an_address_of_ipv6() -> None:
 
 
 def test_of_very_many_connections_the_oldest_makes_room(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(listening, "_MOST_AT_ONCE", 3)
+    monkeypatch.setattr(http_server, "_MOST_AT_ONCE", 3)
     face = Face()
     with ExitStack() as opened:
         opened.callback(face.server.close)
@@ -172,7 +172,7 @@ def test_a_page_that_fails_is_told_in_a_line_of_the_log(capsys) -> None:
 
 
 def test_who_connects_and_says_nothing_is_not_waited_for_without_end(monkeypatch) -> None:
-    monkeypatch.setattr(listening, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(http_server, "_PATIENCE_S", 0.05)
     face = Face()
     try:
         with socket.create_connection(("127.0.0.1", face.server.port), timeout=20) as silent:

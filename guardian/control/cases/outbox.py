@@ -14,9 +14,9 @@ from typing import assert_never
 
 from pydantic import ValidationError
 
-from guardian.alerting.outbox import AlertRow
 from guardian.alerting.port import Alert, Step, Verb
 from guardian.alerting.rules import OPEN_STATES, Done, Fold, Rules, Wait, Write, is_refused, next_call, next_move
+from guardian.alerting.worker import AlertRow
 from guardian.control.cases.beginning import LINE, go_on
 from guardian.control.cases.case import told as told_of
 from guardian.control.cases.digests import counted_in, fold

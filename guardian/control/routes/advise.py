@@ -13,8 +13,8 @@ from guardian.control.advice.advising import advise, held_for, undone
 from guardian.control.authentication.caller import Caller, Deps, turn
 from guardian.control.authority import Reach, may_read
 from guardian.control.deps import ControlDeps
-from guardian.control.distribution.looking import SharedLooks
-from guardian.control.distribution.waiting import LongPolls
+from guardian.control.distribution.long_polls import LongPolls
+from guardian.control.distribution.shared_looks import SharedLooks
 from guardian.control.problems import READS, Refusal, absent, documented
 from guardian.domain.identity import Identifier
 from guardian.domain.strict_json import unambiguous

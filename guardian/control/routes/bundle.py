@@ -8,8 +8,8 @@ from starlette.concurrency import run_in_threadpool
 
 from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import may_read
-from guardian.control.distribution.looking import SharedLooks
-from guardian.control.distribution.waiting import LongPolls
+from guardian.control.distribution.long_polls import LongPolls
+from guardian.control.distribution.shared_looks import SharedLooks
 from guardian.control.problems import READS, absent, documented, header
 from guardian.control.routes.revocations import Instance, narrowed, note_held
 from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE

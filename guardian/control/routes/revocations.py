@@ -15,8 +15,8 @@ from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import Reach, may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.distribution.listing import Listing, RevocationListings
-from guardian.control.distribution.looking import SharedLooks, Signed
-from guardian.control.distribution.waiting import LongPolls
+from guardian.control.distribution.long_polls import LongPolls
+from guardian.control.distribution.shared_looks import SharedLooks, Signed
 from guardian.control.problems import READS, Refusal, header
 from guardian.control.watchers.peers import UNNAMED
 from guardian.control.watchers.restored import gave_away

@@ -14,8 +14,8 @@ from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import Reach, may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.distribution.bell import Bell, heard
-from guardian.control.distribution.looking import SharedLooks
-from guardian.control.distribution.waiting import Places
+from guardian.control.distribution.long_polls import Places
+from guardian.control.distribution.shared_looks import SharedLooks
 from guardian.control.problems import Refusal, write_down
 from guardian.control.routes.revocations import Instance, narrowed, note_held, slices
 from guardian.control.watchers.peers import UNNAMED

@@ -9,7 +9,7 @@ from guardian.control import breaker
 from guardian.control.authentication.caller import CallerOfAny, Deps
 from guardian.control.authority import may_read_all
 from guardian.control.deps import ControlDeps
-from guardian.control.distribution.looking import SharedLooks
+from guardian.control.distribution.shared_looks import SharedLooks
 from guardian.control.news import spread
 from guardian.control.problems import documented
 from guardian.errors import GuardianError

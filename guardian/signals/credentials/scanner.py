@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import CredentialHit
 from guardian.signals.credentials.key_lines import key_items
-from guardian.signals.credentials.looking import (
+from guardian.signals.credentials.matching import (
     UNSCANNED,
     WORK,
     WORK_PER_CHARACTER,

@@ -11,10 +11,10 @@ from guardian.domain.record import Place
 from guardian.errors import StaleMember
 from guardian.store.inserts import Row, insert_new
 from guardian.store.monitor.dead_letters import set_letters_aside
+from guardian.store.monitor.held import set_waiting_aside
 from guardian.store.monitor.keys import chunks
 from guardian.store.monitor.tables import attempts, places
 from guardian.store.monitor.values import Conflict
-from guardian.store.monitor.waiting import set_waiting_aside
 
 
 @dataclass(frozen=True, slots=True)

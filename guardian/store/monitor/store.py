@@ -20,6 +20,7 @@ from guardian.store.monitor.baselines import Baselines, load_baselines
 from guardian.store.monitor.dead_letters import DeadLetters, insert_dead_letters
 from guardian.store.monitor.departures import Departures
 from guardian.store.monitor.envelopes import Heard, Registry, load_envelopes, save_envelopes
+from guardian.store.monitor.held import Waiting, delete_waiting, insert_waiting
 from guardian.store.monitor.outbox import Outbox, enqueue, insert_findings, known_findings
 from guardian.store.monitor.places import (
     Owned,
@@ -42,7 +43,6 @@ from guardian.store.monitor.spool import Pack, Spool, spool_in
 from guardian.store.monitor.tables import findings, metadata
 from guardian.store.monitor.tasks import load_task_reads, save_task_reads
 from guardian.store.monitor.values import Held, Recall
-from guardian.store.monitor.waiting import Waiting, delete_waiting, insert_waiting
 from guardian.store.monitor.words import Hear, Words
 from guardian.store.room import check_room
 from guardian.store.schema import MONITOR, check_rights, check_schema, migrate

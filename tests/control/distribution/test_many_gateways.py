@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from guardian.control.distribution import listing, looking
+from guardian.control.distribution import listing, shared_looks
 from guardian.control.distribution.bell import Bell
-from guardian.control.distribution.looking import SharedLooks
+from guardian.control.distribution.shared_looks import SharedLooks
 from guardian.control.distribution.wholes import WholeLists
 from guardian.control.watchers.watching import watch
 from guardian.domain.revocation import Revision
@@ -180,7 +180,7 @@ def test_a_signature_does_not_outlive_its_key(stage):
 
 
 def test_signatures_of_more_reaches_than_are_kept_may_be_made_at_once(stage, monkeypatch):
-    monkeypatch.setattr(looking, "_KEPT", 3)
+    monkeypatch.setattr(shared_looks, "_KEPT", 3)
     looks = _looks(stage)
 
     class Slow(dict):

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from guardian.control.app import create_app
 from guardian.control.distribution.bell import Bell
 from guardian.control.distribution.listing import Listing
-from guardian.control.distribution.looking import Signed
+from guardian.control.distribution.shared_looks import Signed
 from guardian.control.routes.stream import _events
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.domain.revocation import Revision

@@ -17,7 +17,7 @@ from guardian.errors import ConfigurationError
 from guardian.signals.credential_exposure import CredentialExposure
 from guardian.signals.credentials import rules
 from guardian.signals.credentials.key_lines import key_items
-from guardian.signals.credentials.looking import WORK, WORK_PER_CHARACTER
+from guardian.signals.credentials.matching import WORK, WORK_PER_CHARACTER
 from guardian.signals.credentials.named_secrets import holds_secret, placeholder
 from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.signals.envelope_breach import EnvelopeBreach

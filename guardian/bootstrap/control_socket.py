@@ -3,7 +3,7 @@
 import resource
 import socket
 
-from guardian.stream.listening import not_listening
+from guardian.stream.http_server import not_listening
 
 BACKLOG = 256
 """Connections that wait to be taken; asyncio takes as many at a time."""

@@ -36,7 +36,7 @@ from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.fuse import Fuse
 from guardian.stream.marks import Mark
 from guardian.stream.releasing import HeldCommitter, Release
-from guardian.stream.waiting import WaitingRoom
+from guardian.stream.waiting_room import WaitingRoom
 from guardian.stream.worker import Worker, WorkerOptions
 
 WAIT = timedelta(seconds=5)

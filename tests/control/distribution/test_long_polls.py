@@ -9,7 +9,7 @@ import pytest
 from until import until
 
 from guardian.control.distribution.bell import Bell
-from guardian.control.distribution.waiting import LongPolls, Places
+from guardian.control.distribution.long_polls import LongPolls, Places
 from guardian.control.problems import Refusal
 from guardian.control.routes import advise
 from guardian.control.switch import SwitchRule
@@ -116,7 +116,7 @@ def test_a_token_that_was_withdrawn_meanwhile_is_not_told_what_it_waited_for(sta
             rows.tokens.revoke(who.jti, by="operator", now=stage.clock())
         await asyncio.to_thread(stage.revoke, "s1")
 
-    monkeypatch.setattr("guardian.control.distribution.waiting.heard", withdrawn_meanwhile)
+    monkeypatch.setattr("guardian.control.distribution.long_polls.heard", withdrawn_meanwhile)
     assert stage.revocations(params={"wait": 30, "since": "1.0"}).status_code == 401
 
 

@@ -14,8 +14,8 @@ from sqlalchemy import Row, select
 from structlog.testing import capture_logs
 
 from guardian.alerting.log import LogOptions
-from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import RetryLater
+from guardian.alerting.worker import AlertWorker
 from guardian.control.alert_outbox import AlertQueues, ControlAlertOutbox
 from guardian.errors import AlertError, StoreError
 from guardian.store.control.alerts import UNNAMED

@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.listening import connections, listen, url_of
+from guardian.bootstrap.control_socket import connections, listen, url_of
 from guardian.bootstrap.resources import resource as resource_folder
 from guardian.cli import _code
 from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, PlaceAway
-from guardian.stream.listening import not_listening
+from guardian.stream.http_server import not_listening
 from guardian.telemetry import Metrics
 
 

@@ -13,9 +13,9 @@ from guardian.domain.envelope import Envelope
 from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.domain.record import Place, Record
 from guardian.store.engine import open_engine, reading, writing
+from guardian.store.monitor.held import delete_waiting, insert_waiting
 from guardian.store.monitor.store import MonitorStore
 from guardian.store.monitor.tables import waiting
-from guardian.store.monitor.waiting import delete_waiting, insert_waiting
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 RECORDS = [Record("log", 0, 7, b"seven"), Record("log", 0, 8, b"eight")]

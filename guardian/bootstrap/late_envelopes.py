@@ -16,7 +16,7 @@ from guardian.sources.envelope_records import EnvelopeRecords
 from guardian.store.monitor.store import MonitorStore
 from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.marks import Mark
-from guardian.stream.waiting import WaitingRoom
+from guardian.stream.waiting_room import WaitingRoom
 from guardian.telemetry import Metrics
 
 
