@@ -5,7 +5,7 @@ from pathlib import Path
 from guardian.bootstrap import plugins
 from guardian.bootstrap.backends import backends
 from guardian.bootstrap.channels import check_channels
-from guardian.bootstrap.control import control_settings
+from guardian.bootstrap.control_settings import control_settings
 from guardian.bootstrap.judgement import open_signals
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.policies import CEDAR, close_point, external_point

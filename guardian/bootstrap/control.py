@@ -2,9 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, closing
-from datetime import timedelta
 from typing import Any
 
 import uvicorn
@@ -12,35 +11,31 @@ import uvicorn
 from guardian import __version__
 from guardian.alerting.log import LogChannel
 from guardian.alerting.port import AlertChannel
-from guardian.bootstrap.advice import advice_rule, remote_adviser
+from guardian.bootstrap.advice import remote_adviser
 from guardian.bootstrap.channels import channel_options, given
 from guardian.bootstrap.checkpoints import checkpoints_are_kept, open_checkpoints
 from guardian.bootstrap.clock import steady_s, utc_now
+from guardian.bootstrap.control_settings import control_settings
 from guardian.bootstrap.control_socket import BACKLOG, connections, listen, url_of
 from guardian.bootstrap.control_store import open_control_store, open_tokens, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.policies import WatchedPolicies
-from guardian.bootstrap.revocation import Pushing, ledger_tenants, open_planter, open_receivers, switch_rule
+from guardian.bootstrap.revocation import Pushing, ledger_tenants, open_planter, open_receivers
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import SlackQueue, check_slack, slack_options
-from guardian.bootstrap.visiting import visit_rule
 from guardian.config import Settings
 from guardian.config.base import Options
 from guardian.control.advice.adviser import Adviser
 from guardian.control.alert_outbox import AlertQueues
 from guardian.control.app import create_app
-from guardian.control.authentication.certificates import ClientCertificates
 from guardian.control.connections import bounded
-from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
+from guardian.control.deps import ControlDeps, ControlSettings
 from guardian.control.framing import Framed
 from guardian.control.policy_news import policy_reloaded
-from guardian.domain.envelope import purpose_family
-from guardian.domain.text import plain
-from guardian.errors import ConfigurationError, ControlError
+from guardian.errors import ControlError
 from guardian.keys.bundle import BundleKey
 from guardian.keys.signing import SigningKeys
 from guardian.policy.reload import ReloadOutcome
-from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.signing import ListSigner
 from guardian.store.control.store import ControlStore
 from guardian.store.sure_time import SureTime
@@ -232,76 +227,3 @@ def open_channels(settings: Settings, stop: threading.Event) -> list[AlertChanne
 def open_channel(settings: Settings, name: str, options: Options, stop: threading.Event) -> AlertChannel:
     """One channel by its name in the configuration."""
     return channel_options(settings, name, options).open(given(settings, stop.wait))
-
-
-def control_settings(settings: Settings, *, port: int | None = None) -> ControlSettings:
-    """`port` is where control listens, where that is not as configured."""
-    section = settings.control
-    try:
-        return ControlSettings(
-            default_mode=section.default_mode,
-            budget_total=section.budget.revocations,
-            budget_reserved=section.budget.reserved_for_breaches,
-            budget_window=timedelta(seconds=section.budget.window_s),
-            expiry=ExpiryRule(
-                grace=timedelta(seconds=section.revocation_grace_s),
-                maximum=timedelta(days=section.revocation_max_days),
-            ),
-            protected={tenant: frozenset(names) for tenant, names in section.protected.items()},
-            solo=section.solo,
-            on_call={tenant: frozenset(people) for tenant, people in section.on_call.items()},
-            purpose_owners=_by_family(section.purpose_owners),
-            approval_life=timedelta(seconds=section.approvals.ttl_s),
-            approvals_waiting=section.approvals.most_waiting,
-            exception_days=section.exception_days,
-            break_glass_most=timedelta(minutes=section.break_glass.most_minutes),
-            breaker=BreakerRule(
-                window=timedelta(seconds=section.breaker.window_s),
-                least=section.breaker.least,
-                factor=section.breaker.factor,
-                usual=timedelta(seconds=section.breaker.usual_s),
-                cooldown=timedelta(seconds=section.breaker.cooldown_s),
-            ),
-            client_certificates=_client_certificates(settings),
-            public_url=section.public_url,
-            event_issuer=_event_issuer(settings),
-            switch=switch_rule(settings),
-            advice=advice_rule(settings),
-            console=visit_rule(settings, port=section.port if port is None else port),
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"control: {error}") from error
-
-
-def _event_issuer(settings: Settings) -> str | None:
-    told = settings.revocation.faces.get("caep", {}).get("issuer")
-    return None if told is None else str(told)
-
-
-def _by_family(owners: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
-    """Owners by purpose family, by which control finds them. Raises ValueError where two purposes are one by that
-    and have other owners."""
-    found: dict[str, tuple[str, frozenset[str]]] = {}
-    for purpose, people in owners.items():
-        family, named = purpose_family(purpose), frozenset(people)
-        other, theirs = found.setdefault(family, (purpose, named))
-        if named != theirs:
-            raise ValueError(
-                f"purpose_owners: {plain(other)!r} and {plain(purpose)!r} are one purpose here, {plain(family)!r} "
-                "without numbers and later words in capitals. Give both the same owners, or tell them apart by "
-                "words in small letters, in the envelopes too"
-            )
-    return {family: people for family, (_, people) in found.items()}
-
-
-def _client_certificates(settings: Settings) -> ClientCertificates | None:
-    section = settings.control.client_certificates
-    if section.header is None:
-        if section.trusted_proxies or section.required_for:
-            raise ValueError("client_certificates: give the header that the proxy sets, or nothing at all")
-        return None
-    return ClientCertificates(
-        header=section.header,
-        proxies=tuple(section.trusted_proxies),
-        required_for=frozenset(section.required_for),
-    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Self
 
-from guardian.bootstrap.control import control_settings
+from guardian.bootstrap.control_settings import control_settings
 from guardian.bootstrap.control_store import open_control_store, open_tokens
 from guardian.bootstrap.policies import open_policy
 from guardian.bootstrap.secrets import SecretFiles

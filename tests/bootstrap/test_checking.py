@@ -9,7 +9,7 @@ from guardian.alerting import ocsf, sentences
 from guardian.bootstrap import plugins
 from guardian.bootstrap.channels import channel_options, check_channels
 from guardian.bootstrap.checking import check_files, check_plugins
-from guardian.bootstrap.control import control_settings
+from guardian.bootstrap.control_settings import control_settings
 from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
 from guardian.commands.doctor import examine
 from guardian.commands.evaluating import _without

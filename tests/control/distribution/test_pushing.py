@@ -18,7 +18,7 @@ from serving import Reply, answering
 from structlog.testing import capture_logs
 from until import until
 
-from guardian.bootstrap.control import control_settings
+from guardian.bootstrap.control_settings import control_settings
 from guardian.bootstrap.revocation import ledger_tenants
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
