@@ -3,6 +3,7 @@ form."""
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import LARGEST, ArgumentAtMost, ArgumentIn, ArgumentLike, PinArgument, Rule
@@ -41,58 +42,55 @@ def arguments(basis: Basis) -> Iterator[Restriction]:
             before, after = early.arguments.get(path), late.arguments.get(path)
             if before is None or after is None:
                 continue
-            required = argument.calls >= use.calls
-            found = _rule(tool, path, required, argument, before, after, caution)
+            named = (tool, path, argument.calls >= use.calls)
+            found = _rule(_Seen(named, argument, before, after), caution)
             if found is None:
                 continue
             rule, why, broken = found
             yield from fitted(basis, rule, why, broken, sessions=(late.sessions, use.sessions))
 
 
-def _rule(
-    tool: str,
-    path: str,
-    required: bool,
-    whole: ArgumentUse,
-    early: ArgumentUse,
-    late: ArgumentUse,
-    caution: Caution,
-) -> tuple[Rule, str, int] | None:
+class _Seen(NamedTuple):
+    """One argument in the whole window, and in its first and last part; `named` are its tool, its path, and
+    whether every call has it."""
+
+    named: tuple[str, str, bool]
+    whole: ArgumentUse
+    early: ArgumentUse
+    late: ArgumentUse
+
+
+def _rule(seen: _Seen, caution: Caution) -> tuple[Rule, str, int] | None:
+    named, whole, early, late = seen
     if whole.bound and early.bound and late.bound is not None and whole.kinds <= {"str", "hidden"}:
         constraint = min(whole.bound)
-        return PinArgument(tool, path, required, constraint), f"always a value of the envelope's {constraint}", 0
+        return PinArgument(*named, constraint), f"always a value of the envelope's {constraint}", 0
     if "hidden" in whole.kinds or len(whole.kinds) != 1:
         return None
+    _, path, _ = named
     if (word := _LAST_WORD.search(path)) is not None and word.group().lower() in _CALENDAR:
         return None
-    if (few := _few(tool, path, required, whole, early, late, caution)) is not None:
+    if (few := _few(seen, caution)) is not None:
         return few
     if whole.kinds == {"int"} and whole.largest and early.largest:
         most = max(whole.largest)
         limit = roomy(most, caution.headroom)
         if limit > LARGEST:
             return None  # an identifier in digits
-        seen = max(early.largest)
-        if 2 * sum(n for number, n in late.largest.items() if number > seen) > late.largest.total():
+        usual = max(early.largest)
+        if 2 * sum(n for number, n in late.largest.items() if number > usual) > late.largest.total():
             return None  # it runs on: most of the later ones lie beyond all earlier ones
-        broken = above(late.largest, roomy(seen, caution.headroom))
-        return ArgumentAtMost(tool, path, required, limit), f"never needed more than {most:,}", broken
+        broken = above(late.largest, roomy(usual, caution.headroom))
+        return ArgumentAtMost(*named, limit), f"never needed more than {most:,}", broken
     if whole.kinds == {"str"} and whole.values is None:
-        return _form(tool, path, required, whole, early, late)
+        return _form(seen)
     return None
 
 
-def _few(
-    tool: str,
-    path: str,
-    required: bool,
-    whole: ArgumentUse,
-    early: ArgumentUse,
-    late: ArgumentUse,
-    caution: Caution,
-) -> tuple[Rule, str, int] | None:
+def _few(seen: _Seen, caution: Caution) -> tuple[Rule, str, int] | None:
     """One of a few values. A set with a rare value is not closed: values seen once foretell others that were never
     seen (Good, 1953). Nor is one that names a year or a part of one. Both truth values are all that there are."""
+    named, whole, early, late = seen
     if whole.values is None or early.values is None or late.values is None or whole.kinds == {"int"}:
         return None
     values = whole.values.keys()
@@ -106,13 +104,12 @@ def _few(
     mined = early.values.keys() & values
     unseen = sum(count for value, count in late.values.items() if value not in mined)
     why = f"needed only {literal(ordered[0])}" if len(ordered) == 1 else f"needed only {len(ordered)} values"
-    return ArgumentIn(tool, path, required, ordered), why, unseen
+    return ArgumentIn(*named, ordered), why, unseen
 
 
-def _form(
-    tool: str, path: str, required: bool, whole: ArgumentUse, early: ArgumentUse, late: ArgumentUse
-) -> tuple[Rule, str, int] | None:
-    rule, mined = (ArgumentLike(tool, path, required, *_ends(use)) for use in (whole, early))
+def _form(seen: _Seen) -> tuple[Rule, str, int] | None:
+    named, whole, early, late = seen
+    rule, mined = (ArgumentLike(*named, *_ends(use)) for use in (whole, early))
     if not rule.prefix and not rule.suffix:
         return None
     held = (
