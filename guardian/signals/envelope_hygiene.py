@@ -19,7 +19,7 @@ from guardian.domain.signal import BaselineFact, Observation, Signal
 from guardian.errors import ConfigurationError
 from guardian.signals.baseline.learning import UNITS
 from guardian.signals.baseline.meaning import constraint
-from guardian.signals.envelopes.admitting import spelt
+from guardian.signals.envelopes.covering import spelt
 from guardian.signals.envelopes.principals import incomparable
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State, TellsOf

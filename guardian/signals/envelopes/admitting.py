@@ -1,29 +1,22 @@
 """Whether an envelope's list of allowed values admits one that an agent wrote. Pure and bounded.
 
 What is certainly another spelling of an allowed value is admitted; what only may be one is told apart from what
-lies outside. A value that only looks covered by a wildcard is not admitted: a path that climbs out of it, another
-host before it, several values of which only one is covered.
+lies outside. A text that lists several values is admitted where each of them is.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
-from guardian.domain.wildcards import covers
-from guardian.signals.envelopes.comparing import spend, spent
+from guardian.signals.envelopes.comparing import spent
+from guardian.signals.envelopes.covering import IDENTIFIERS, covered, like_identifiers, wildcards
 from guardian.signals.envelopes.spelling import HOSTS, REPOSITORIES, certain, possible
 from guardian.signals.words.constraints import text
-from guardian.signals.words.identifiers import ADDRESS, as_uuid, folded
-from guardian.signals.words.listing import AROUND, ELSEWHERE, SEVERAL, listed
-from guardian.signals.words.paths import URL, decoded, ends
+from guardian.signals.words.identifiers import ADDRESS
+from guardian.signals.words.listing import AROUND, SEVERAL, listed
 from guardian.signals.words.wording import canonical
 
-_NUMBERED = re.compile(r"(?=\D*\d)\S+")
-_NAMES = re.compile(r"[#\w:.-]*(?:\*[\w:-]*)+")
-_BARE_WORD = re.compile(r"[#*\w:-]+")
-_WORD = re.compile(r"[#*\w:.-]+")
-_IDENTIFIERS = frozenset({"id"})
+_IDENTIFYING = frozenset({"id"})
 _PROJECTS = frozenset({"project"})
 """Last words of names whose values hold no comma, as those of hosts and repositories; only a project's may hold
 spaces."""
@@ -47,11 +40,6 @@ _MAILBOX = re.compile(
 words, and a comma in it stands in quotes: without them it parts two addresses."""
 _BARE = re.compile(f"({ADDRESS.pattern})")
 _RECIPIENT = re.compile(r'(?:"[^"]*"|[^,;"])+')
-_SIGNS = "_-:."
-_CODE_CHARS = 3
-_SPELT_CHARS = 512
-_READ_CHARS = 64
-"""To read so much of a text for what it lists takes as long as to compare it with a wildcard."""
 
 
 def admits(allowed: frozenset[str], value: object, name: str = "") -> bool:
@@ -120,7 +108,7 @@ def _lists_more(allowed: frozenset[str], said: str, last: str) -> bool:
     if all(_PAIR.fullmatch(one.strip(AROUND)) for one in pieces) and _lists_others(allowed, pieces):
         return True
     told = _DOTTED.match(said)
-    sure = told is None or _admits_spelt(allowed, told.group())
+    sure = told is None or covered(allowed, told.group())
     return not sure and not _admits_all(_without_hosts(allowed, dots=2), said)  # `*.pdf` is no host
 
 
@@ -130,14 +118,14 @@ def _admits_all(allowed: frozenset[str], said: str) -> bool:
     whole = allowed
     if len(each) > 1:
         whole = frozenset(entry for entry in allowed if not 0 < entry.count("@") < addresses)
-    return _admits_spelt(whole, said) or (bool(each) and all(_admits_spelt(allowed, one) for one in each))
+    return covered(whole, said) or (bool(each) and all(covered(allowed, one) for one in each))
 
 
 def _admits_mailboxes(allowed: frozenset[str], said: str) -> bool:
     """Whether a text is of addresses only, after their owners' names or bare, and each is admitted."""
     each = dict.fromkeys(one.strip() for one in _RECIPIENT.findall(said))
     found = (_MAILBOX.fullmatch(one) or _BARE.fullmatch(one) for one in each)
-    return all(box is not None and _admits_spelt(allowed, box[1]) for box in found)
+    return all(box is not None and covered(allowed, box[1]) for box in found)
 
 
 def _each(said: str) -> list[str]:
@@ -153,7 +141,7 @@ def _names_others(allowed: frozenset[str], said: str, last: str) -> bool:
         return not all(_is_host(allowed, one) for one in hosts) and not _admits_all(_without_hosts(allowed), said)
     if last in REPOSITORIES | _PROJECTS:
         return _lists_others(allowed, SEVERAL.split(said) if last in REPOSITORIES else listed(said))
-    return last in _IDENTIFIERS and any(
+    return last in _IDENTIFYING and any(
         _MARK.search(one) and not _MEASURE.fullmatch(one) for one in _strange(allowed, said)
     )
 
@@ -166,21 +154,21 @@ def _is_host(allowed: frozenset[str], said: str) -> bool:
     [True, False]
     """
     host = _BELOW.split(_SCHEME.sub("", said), maxsplit=1)[0].rpartition("@")[2]
-    return _HOST.fullmatch(host) is not None and _admits_spelt(allowed, host)
+    return _HOST.fullmatch(host) is not None and covered(allowed, host)
 
 
 def _strange(allowed: frozenset[str], said: str) -> Iterator[str]:
     """Of the words of a text, those that may be identifiers of a wildcard's kind and are not admitted."""
     words = _each(said)
-    kinds = [entry for entry, _, _ in _wild(allowed) if _NAMES.fullmatch(entry)] if len(words) > 1 else []
-    others = (one for one in words if kinds and not _admits_spelt(allowed, one))
-    return (one for one in others if any(_joined(entry, [one]) for entry in kinds))
+    kinds = [entry for entry, _, _ in wildcards(allowed) if IDENTIFIERS.fullmatch(entry)] if len(words) > 1 else []
+    others = (one for one in words if kinds and not covered(allowed, one))
+    return (one for one in others if any(like_identifiers(entry, [one]) for entry in kinds))
 
 
 def _lists_others(allowed: frozenset[str], pieces: list[str]) -> bool:
     """Whether among paths there is one that is not admitted; `Acme, A/B` is none, then another."""
     paths = (one.strip(AROUND) for one in pieces) if len(pieces) > 1 and "/" in pieces[0] else ()
-    return any(_PATH.fullmatch(one) and not _admits_spelt(allowed, one) for one in paths)
+    return any(_PATH.fullmatch(one) and not covered(allowed, one) for one in paths)
 
 
 @lru_cache(maxsize=16)
@@ -200,108 +188,3 @@ def admits_class(allowed: frozenset[str], name: str) -> bool:
 @lru_cache(maxsize=16)
 def _canonical(listed: frozenset[str]) -> frozenset[str]:
     return frozenset(canonical(entry) for entry in listed if "*" not in entry) - {""}
-
-
-def _admits_spelt(allowed: frozenset[str], said: str) -> bool:
-    """As it stands, or else in its one spelling."""
-    if _admits(allowed, said):
-        return True
-    told, one = (_all_spelt(allowed), spelt(said)) if len(said) <= _SPELT_CHARS else (allowed, said)
-    return (one != said or told != allowed) and _admits(told, one)
-
-
-def spelt(said: str) -> str:
-    """One spelling for all that mean the same: of a currency or country, an address, a truth value, a UUID, and of
-    letters that Unicode can compose."""
-    if uuid := as_uuid(said):
-        return uuid
-    if not said.isascii():
-        said = unicodedata.normalize("NFC", said)
-    code = (len(said) <= _CODE_CHARS and said.isalpha()) or said.lower() in {"true", "false"}
-    return said.lower() if code or ("@" in said and "/" not in said) else said
-
-
-@lru_cache(maxsize=16)
-def _all_spelt(allowed: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(spelt, allowed))
-
-
-def _admits(allowed: frozenset[str], said: str) -> bool:
-    if said in allowed:
-        return True
-    wild = _wild(allowed)
-    if not spend(len(wild), said) or said in _folders(allowed):
-        return True
-    near = (entry for entry, head, tail in wild if said.startswith(head) and said.endswith(tail))
-    return any(covers(entry, said) and _holds(entry, said) for entry in near)
-
-
-@lru_cache(maxsize=16)
-def _wild(allowed: frozenset[str]) -> tuple[tuple[str, str, str], ...]:
-    """Each wildcard, with what it begins with and what it ends with."""
-    entries = sorted(entry for entry in allowed if "*" in entry)
-    return tuple((entry, entry.partition("*")[0], entry.rpartition("*")[2]) for entry in entries)
-
-
-@lru_cache(maxsize=16)
-def _folders(allowed: frozenset[str]) -> frozenset[str]:
-    """The folders of wildcards, `/docs` of `/docs/*`: everything in them is covered."""
-    found = (entry.removesuffix("/*") for entry in allowed if entry.endswith("/*"))
-    return frozenset(folder for folder in found if "*" not in folder)
-
-
-def _holds(entry: str, said: str) -> bool:
-    """Whether a text that a wildcard covers says no more than it covers."""
-    return not spend(1 + len(said) // _READ_CHARS) or all(holds(entry, said) for holds in _HOLD)
-
-
-def _alone(entry: str, said: str) -> bool:
-    """Whether a text lists nothing beside what a wildcard covers: no more addresses than the wildcard has, no path
-    or URL that begins as it does or leads elsewhere, no other wildcard, no other identifier. In `@acme/*` the sign
-    belongs to a path.
-
-    >>> _alone("docs/acme/*", "docs/acme/Smith, John/b.txt"), _alone("docs/acme/*", "docs/acme/a /etc/passwd")
-    (True, False)
-    """
-    pieces = [one.strip(AROUND) for one in listed(said) if one]
-    wild = [one for one in pieces if "*" in one]
-    others = wild if len(wild) > 1 else []
-    if "/" in entry:
-        begins = entry[: entry.index("/") + 1]
-        others += [*(one for one in pieces[1:] if one.startswith(begins)), *ELSEWHERE.findall(said)]
-    elif 0 < entry.count("@") < folded(decoded(said)).count("@"):
-        return False
-    elif _NAMES.fullmatch(entry):
-        signs = _SIGNS.replace(":", "") if ", " in said else _SIGNS  # `msg:a, re:b` may be a sentence
-        others += pieces if all(map(_NUMBERED.fullmatch, pieces)) or _joined(entry, pieces, signs) else []
-    return all(covers(entry, one.strip(AROUND)) for one in others)
-
-
-def _joined(entry: str, words: Iterable[str], signs: str = _SIGNS) -> bool:
-    """Whether all are rather identifiers than words of a name: with a sign in them as it joins the wildcard's own
-    parts. `Acme-West, Inc` under `Acme*` is a name, `acme_core,globex_core` under `acme_*` are two identifiers."""
-    own = {sign for sign in signs if sign in entry}
-    known = _WORD if "." in own else _BARE_WORD
-    return all(known.fullmatch(one) and not own.isdisjoint(one) for one in words)
-
-
-def _leads(entry: str, said: str) -> bool:
-    """Whether a URL leads where a wildcard for URLs does: a `*` before the path covers no part of a path."""
-    ours = URL.match(entry)
-    if ours is None or "*" not in ours[1] + ours[2]:
-        return True
-    theirs, read = URL.match(said), URL.match(decoded(said))
-    if theirs is None or read is None:
-        return False
-    kept = (ours[1], ours[2], ours[3] or "*")
-    return all(map(covers, kept, theirs.groups())) and all(map(covers, kept[:2], read.groups()))
-
-
-def _stays(entry: str, path: str) -> bool:
-    """Whether a path with `..` in it ends within what a wildcard covers, however it is resolved."""
-    led = ends(path)
-    kept = (entry, *ends(entry)) if led else ()
-    return all(any(covers(each, end) for each in kept) for end in led)
-
-
-_HOLD = (_alone, _leads, _stays)

@@ -10,8 +10,9 @@ import unicodedata
 from functools import lru_cache
 
 from guardian.domain.wildcards import covers, hull, shared
-from guardian.signals.envelopes.admitting import admits_class, spelt
+from guardian.signals.envelopes.admitting import admits_class
 from guardian.signals.envelopes.comparing import spend
+from guardian.signals.envelopes.covering import spelt
 from guardian.signals.words.constraints import text
 from guardian.signals.words.identifiers import folded
 from guardian.signals.words.listing import AROUND, ELSEWHERE, SEVERAL, listed

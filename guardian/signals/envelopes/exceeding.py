@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from guardian.domain.breach import broken_by, marks
 from guardian.domain.text import some
-from guardian.signals.envelopes.admitting import admits, admits_class, may_admit, spelt
+from guardian.signals.envelopes.admitting import admits, admits_class, may_admit
+from guardian.signals.envelopes.covering import spelt
 from guardian.signals.envelopes.denying import freed, freed_classes
 from guardian.signals.envelopes.ordering import within
 from guardian.signals.words.constraints import DATA_CLASS, Constraints

@@ -14,8 +14,8 @@ from guardian.domain.breach import broken_by, marks
 from guardian.domain.envelope import UNTOLD, UNTOLD_AGENT, Envelope
 from guardian.domain.purposes import open_ended
 from guardian.domain.wildcards import covers
-from guardian.signals.envelopes.admitting import spelt
 from guardian.signals.envelopes.comparing import spend
+from guardian.signals.envelopes.covering import spelt
 from guardian.signals.envelopes.exceeding import ANYTHING, exceeding, outlives, some_of
 from guardian.signals.envelopes.principals import are_one, bare, incomparable
 from guardian.signals.words.constraints import Constraints, read

@@ -11,7 +11,7 @@ from guardian.domain.breach import Breach, marks
 from guardian.domain.envelope import UNTOLD
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import Observation
-from guardian.signals.envelopes.admitting import spelt
+from guardian.signals.envelopes.covering import spelt
 from guardian.signals.envelopes.filters import Filters
 from guardian.signals.words.constraints import text, values
 from guardian.signals.words.identifiers import as_uuid

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from guardian.signals.envelopes.admitting import spelt
+from guardian.signals.envelopes.covering import spelt
 from guardian.signals.words.hiding import AGENT, DELEGATOR
 
 _TYPED = re.compile(r'(?:account|agent|client|human|person|principal|service|user):{1,2}"?([^"]+)"?')

@@ -18,8 +18,8 @@ from guardian.domain.signal import Observation
 from guardian.domain.strict_json import canonical_json
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers
-from guardian.signals.envelopes.admitting import spelt
 from guardian.signals.envelopes.comparing import spend
+from guardian.signals.envelopes.covering import spelt
 from guardian.signals.envelopes.exceeding import ANYTHING, exceeding, outlives
 from guardian.signals.envelopes.narrowing import Widening, in_one_spelling
 from guardian.signals.envelopes.principals import bare

@@ -13,7 +13,8 @@ from guardian.domain.fields import in_utc
 from guardian.domain.signal import Observation
 from guardian.domain.text import some
 from guardian.domain.wildcards import allows
-from guardian.signals.envelopes.admitting import admits, admits_class, may_admit, spelt
+from guardian.signals.envelopes.admitting import admits, admits_class, may_admit
+from guardian.signals.envelopes.covering import spelt
 from guardian.signals.envelopes.denying import touches, touches_class
 from guardian.signals.envelopes.ordering import meets
 from guardian.signals.envelopes.ownership import ownership
