@@ -15,7 +15,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import CredentialHit, Observation
 from guardian.errors import ConfigurationError
 from guardian.signals.credential_exposure import CredentialExposure
-from guardian.signals.credentials import rules
+from guardian.signals.credentials import matching
 from guardian.signals.credentials.key_lines import key_items
 from guardian.signals.credentials.matching import WORK, WORK_PER_CHARACTER
 from guardian.signals.credentials.named_secrets import holds_secret, placeholder
@@ -539,8 +539,8 @@ def test_beginnings_without_end_are_not_looked_at_again_and_again(
         looked_at.append(len(re.findall(r"^[\w.=-]*", text[start : start + rule.reach])[0]))
         return tried(rule, text, start, runs)
 
-    tried = rules._try
-    monkeypatch.setattr(rules, "_try", counting)
+    tried = matching._try
+    monkeypatch.setattr(matching, "_try", counting)
     texts = [beginning * (6_000 // len(beginning)) + str(number) for number in range(20)]
     scanner.redact(event(action__arguments={"body": texts}))
     size = sum(map(len, texts)) + 1_000
