@@ -183,9 +183,7 @@ def sealed_checked(settings: Settings) -> str:
     return f"{files.seal} opens what was sealed last"
 
 
-def redrive_letters(
-    settings: Settings, ids: Sequence[str] | None, tell: Callable[[int], None] = lambda _: None
-) -> Redriven:
+def redrive_letters(settings: Settings, ids: Sequence[str] | None, tell: Callable[[int], None]) -> Redriven:
     """Send the named ones again (None: every one not sent again yet, the oldest first), of the configured topics:
     nobody here reads what is sent to others.
 

@@ -14,7 +14,7 @@ from guardian.telemetry import logger
 _log = logger("console")
 
 
-def to_sign_in(pages: Pages, after: str, word: str = "") -> Response:
+def to_sign_in(pages: Pages, after: str, word: str) -> Response:
     """To the sign-in page, which leads back to `after`."""
     return pages.away(pages.showing.link("sign-in", after=safe_path(pages.parts, after), did=word))
 

@@ -10,7 +10,7 @@ that twice. So an act's draws count only where it occurs under several purposes;
 that over purposes. Where there is one act only, no resample can tell of others.
 
 Of what is rare a bootstrap knows too little, and of what was not seen once nothing. So a share is never surer than
-as many independent cases (`Cases`; clusters, or acts where those are fewer) would be: its interval holds the
+as many independent cases (clusters, or acts where those are fewer) would be: its interval holds the
 bounds of Clopper and Pearson for `share * cases` in so many (as Korn and Graubard 1998, Survey Methodology 24:193,
 do for an effective number of cases). One flag more never lowers a bound. Higher scores mean drift.
 """
@@ -18,7 +18,6 @@ do for an effective number of cases). One flag more never lowers a bound. Higher
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +25,6 @@ from scipy.special import betaincinv
 from sklearn.metrics import roc_curve
 
 RATES = (0.01, 0.025, 0.04, 0.074, 0.097)
-Cases = Literal["clusters", "rows"]
-"""What is taken for independent where too little was seen for a bootstrap. `rows`, for those of one deployment: it
-is asked about more of the same purposes, where another's data set is asked about other purposes."""
 _AT_ONCE = 2_000_000  # so many weights of resampled rows are held at once
 
 
@@ -62,7 +58,6 @@ def separation(
     clusters: Sequence[str],
     *,
     acts: Sequence[str] | None = None,
-    cases: Cases = "clusters",
     seed: int,
     resamples: int = 400,
 ) -> Separation:
@@ -90,8 +85,7 @@ def separation(
     area, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
     told = None if acts is None else rows.acts
     if y.any() and not y.all():
-        alone = cases == "rows"
-        fewer = min(int(of.sum()) if alone else _cases(clusters, acts, of) for of in (y, ~y))
+        fewer = min(_cases(clusters, acts, of) for of in (y, ~y))
         area = _widened(area, clopper_pearson(1.0, fewer)[0], clopper_pearson(0.0, fewer)[1])
         recall = [_widened(each, *clopper_pearson(each.value, fewer)) for each in recall]
     return Separation(int((~y).sum()), int(y.sum()), area, _rising(recall), told)
@@ -211,7 +205,6 @@ def share(
     clusters: Sequence[str],
     *,
     acts: Sequence[str] | None = None,
-    cases: Cases = "clusters",
     seed: int,
     resamples: int = 400,
 ) -> Interval:
@@ -230,4 +223,4 @@ def share(
         shares.extend((weights @ hits)[drawn > 0] / drawn[drawn > 0])
     low, high = np.percentile(shares[1:] or shares, [2.5, 97.5])
     found = Interval(value, min(value, float(low)), max(value, float(high)))
-    return _widened(found, *clopper_pearson(value, rows.cases if cases == "clusters" else len(y)))
+    return _widened(found, *clopper_pearson(value, rows.cases))

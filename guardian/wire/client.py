@@ -198,12 +198,10 @@ class ControlClient(ControlCalls):
         body = EnvelopeRegistration(envelope=envelope)
         return self._ask(RegisteredEnvelope, "POST", "/v1/envelopes", body=body)
 
-    def envelopes(
-        self, tenant_id: str, session_id: str, *, limit: int = 50, cursor: str | None = None
-    ) -> EnvelopeHistory:
-        """The versions that were registered for a session, the newest last; `next` leads to older ones."""
+    def envelopes(self, tenant_id: str, session_id: str, *, limit: int = 50) -> EnvelopeHistory:
+        """The latest versions that were registered for a session, the newest last."""
         path = f"/v1/envelopes/{segment(tenant_id)}/{segment(session_id)}"
-        return self._ask(EnvelopeHistory, "GET", path, query={"limit": limit, "cursor": cursor})
+        return self._ask(EnvelopeHistory, "GET", path, query={"limit": limit})
 
     def mode(self, tenant_id: str) -> ModeView:
         return self._ask(ModeView, "GET", f"/v1/modes/{segment(tenant_id)}")

@@ -37,9 +37,9 @@ class Drawing(Figure):
         return self.png()
 
 
-def drawing(title: str, *, width: float = 8.0, height: float = 3.4) -> tuple[Drawing, Any]:
-    """An empty figure of so many inches, and its axes."""
-    figure = Drawing(figsize=(width, height), layout="constrained")
+def drawing(title: str, *, height: float = 3.4) -> tuple[Drawing, Any]:
+    """An empty figure, so many inches high, and its axes."""
+    figure = Drawing(figsize=(8.0, height), layout="constrained")
     axes = figure.add_subplot()
     dress(axes, title)
     return figure, axes

@@ -212,7 +212,7 @@ def _numbers(leaf: Leaf, *, most: bool = False) -> list[Number]:
     return [told for told in map(at_most if most else number, numbers) if told is not None]
 
 
-def _paid(leaf: Leaf, *, most: bool = False) -> list[Number]:
+def _paid(leaf: Leaf, *, most: bool) -> list[Number]:
     """Its quantities and prices: ten times "300 EUR" is no less than ten times 300."""
     return [told for told in map(at_most if most else at_least, leaf.values) if told is not None]
 
