@@ -23,7 +23,8 @@ from guardian.domain.strict_json import MAX_CALL_BYTES
 from guardian.domain.text import counted, plain
 
 if TYPE_CHECKING:
-    from guardian.commands.detecting import Line, Tally
+    from guardian.commands.detecting import Line
+    from guardian.commands.tally import Tally
     from guardian.config import Settings
 
 sources_app = typer.Typer(help="Log formats that guardian reads, and what each of them carries.")
