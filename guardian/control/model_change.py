@@ -10,7 +10,7 @@ from datetime import datetime
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.domain.finding import OPERATORS, Finding
-from guardian.store.control.facts import FURTHER
+from guardian.store.control.models import FURTHER
 from guardian.store.control.rows import ControlRows
 
 _LONGEST = 128

@@ -15,8 +15,8 @@ from replaying import replay
 from whole_store import first_bad, ledger_entries
 
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
-from guardian.control.facts import in_canary
 from guardian.control.intake import receive
+from guardian.control.situation import in_canary
 from guardian.domain.finding import Evidence, NamedBreach
 from guardian.domain.identity import SessionKey
 from guardian.keys.signing import SigningKeys

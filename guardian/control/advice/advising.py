@@ -22,23 +22,16 @@ from guardian.control.advice.proposed import ProposedCall, call_of, envelope_of,
 from guardian.control.authority import ask, explain, may_read, must_reach, record, whole
 from guardian.control.cases.case import evidence_link
 from guardian.control.deps import ControlDeps
-from guardian.control.facts import situation
 from guardian.control.news import tell
 from guardian.control.people.approvals import no_room, permits, put_up, revoked_since, topic_of
 from guardian.control.problems import Refusal
+from guardian.control.situation import situation
 from guardian.domain.text import cut_off, moment
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control.approvals import StoredApproval
 from guardian.store.control.rows import ControlRows
-from guardian.wire.advice import (
-    UNREADABLE,
-    Advice,
-    AdviceContext,
-    EvaluationRequest,
-    HeldFor,
-    Weighing,
-)
+from guardian.wire.advice import UNREADABLE, Advice, AdviceContext, EvaluationRequest, HeldFor, Weighing
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.principal import Principal
 

@@ -9,7 +9,6 @@ from guardian.control.authority import ask, record
 from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
-from guardian.control.facts import origin_of
 from guardian.control.news import tell
 from guardian.control.revocations.following import (
     AT_ONCE,
@@ -24,6 +23,7 @@ from guardian.control.revocations.following import (
     tell_on,
 )
 from guardian.control.revocations.kin import revoked_above
+from guardian.control.situation import origin_of
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord

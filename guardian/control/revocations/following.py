@@ -9,8 +9,8 @@ from typing import Any
 from guardian.control.authority import evidence_of
 from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
-from guardian.control.facts import origin_of, situation
 from guardian.control.news import tell
+from guardian.control.situation import origin_of, situation
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import ActFacts, EvidenceFacts, PolicyDecision, PolicyRequest

@@ -8,11 +8,11 @@ from guardian.control.acts_under import KINDS, in_words, named
 from guardian.control.authority import ask, record
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import lasts_until
-from guardian.control.facts import session_facts
 from guardian.control.heard import unheard_of
 from guardian.control.news import tell
 from guardian.control.people.granted import Act, Do, Whom, once, permitted
 from guardian.control.problems import Refusal
+from guardian.control.situation import session_facts
 from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Finding, Severity, Subject
 from guardian.domain.identity import SessionKey

@@ -11,17 +11,20 @@ from guardian.domain.revocation import Revision
 from guardian.store.control.alerts import AlertRows
 from guardian.store.control.approvals import ApprovalRows, BreakGlassRows
 from guardian.store.control.audit import AuditRows
+from guardian.store.control.breakers import BreakerRows
 from guardian.store.control.cases import CaseRows
 from guardian.store.control.checkpoints import CheckpointRows
 from guardian.store.control.cursors import CursorRows
 from guardian.store.control.delegation import DelegationRows
+from guardian.store.control.envelopes import EnvelopeRows
 from guardian.store.control.exceptions import ExceptionRows
-from guardian.store.control.facts import BreakerRows, EnvelopeRows, ModelRows, ModeRows
 from guardian.store.control.feeds import FeedRows
 from guardian.store.control.findings import FindingRows
 from guardian.store.control.head import Head, begin_epoch, read_head
 from guardian.store.control.idempotency import IdempotencyRows
 from guardian.store.control.ledger import LedgerRows
+from guardian.store.control.models import ModelRows
+from guardian.store.control.modes import ModeRows
 from guardian.store.control.peers import PeerRows, SelfTestRows
 from guardian.store.control.sessions import SessionRows
 from guardian.store.control.tokens import TokenRows, VisitRows

@@ -3,12 +3,12 @@
 import pytest
 from deployment import AT_ONCE
 
-from guardian.control import facts
+from guardian.control import situation
 from guardian.control.deps import BreakerRule
 from guardian.control.revocations import walking
 from guardian.control.revocations.walking import follow_on
 from guardian.store.control.delegation import DelegationRows
-from guardian.store.control.facts import EnvelopeRows
+from guardian.store.control.envelopes import EnvelopeRows
 
 pytestmark = pytest.mark.usefixtures("walks_by_hand", "few_at_once")
 
@@ -144,7 +144,7 @@ def test_what_is_born_below_a_revoked_one_brings_the_many_that_it_delegated_alon
 
 
 def test_once_too_many_follow_within_an_hour_nobody_is_asked_about_the_others(stage, a_finding, hard, monkeypatch):
-    monkeypatch.setattr(facts, "MOST_FOLLOW", 19)
+    monkeypatch.setattr(situation, "MOST_FOLLOW", 19)
     stage.enforce()
     stage.brood(6 * AT_ONCE, "root")
     stage.clock.pass_(hours=2)

@@ -10,7 +10,7 @@ from guardian.control.lapse import sweep
 from guardian.control.revocations.walking import follow_on
 from guardian.domain.identity import SessionKey
 from guardian.store.control.delegation import Descent
-from guardian.store.control.facts import EnvelopeRows
+from guardian.store.control.envelopes import EnvelopeRows
 from guardian.store.control.ledger import LedgerRows
 
 pytestmark = pytest.mark.usefixtures("walks_by_hand", "few_at_once")
