@@ -10,7 +10,7 @@ that twice. So an act's draws count only where it occurs under several purposes;
 that over purposes. Where there is one act only, no resample can tell of others.
 
 Of what is rare a bootstrap knows too little, and of what was not seen once nothing. So a share is never surer than
-as many independent cases (clusters, or acts where those are fewer) would be: its interval holds the
+as many independent cases (`Cases`; clusters, or acts where those are fewer) would be: its interval holds the
 bounds of Clopper and Pearson for `share * cases` in so many (as Korn and Graubard 1998, Survey Methodology 24:193,
 do for an effective number of cases). One flag more never lowers a bound. Higher scores mean drift.
 """
@@ -18,6 +18,7 @@ do for an effective number of cases). One flag more never lowers a bound. Higher
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ from scipy.special import betaincinv
 from sklearn.metrics import roc_curve
 
 RATES = (0.01, 0.025, 0.04, 0.074, 0.097)
+Cases = Literal["clusters", "rows"]
+"""What is taken for independent where too little was seen for a bootstrap. `rows`, for those of one deployment: it
+is asked about more of the same purposes, where another's data set is asked about other purposes."""
 _AT_ONCE = 2_000_000  # so many weights of resampled rows are held at once
 
 
@@ -205,6 +209,7 @@ def share(
     clusters: Sequence[str],
     *,
     acts: Sequence[str] | None = None,
+    cases: Cases = "clusters",
     seed: int,
     resamples: int = 400,
 ) -> Interval:
@@ -223,4 +228,4 @@ def share(
         shares.extend((weights @ hits)[drawn > 0] / drawn[drawn > 0])
     low, high = np.percentile(shares[1:] or shares, [2.5, 97.5])
     found = Interval(value, min(value, float(low)), max(value, float(high)))
-    return _widened(found, *clopper_pearson(value, rows.cases))
+    return _widened(found, *clopper_pearson(value, rows.cases if cases == "clusters" else len(y)))

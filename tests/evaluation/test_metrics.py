@@ -320,6 +320,14 @@ def test_repeating_every_row_does_not_narrow_a_clustered_interval() -> None:
     assert often.high - often.low == pytest.approx(once.high - once.low, rel=0.05)
 
 
+def test_rows_may_be_the_cases_and_purposes_are_resampled_all_the_same() -> None:
+    purposes, flags = [f"p{n % 7}" for n in range(350)], [False] * 350
+    assert share(flags, purposes, cases="rows", seed=7) == share(flags, list(map(str, range(350))), seed=7)
+    assert share(flags, purposes, cases="rows", seed=7).high < 0.02 < 0.4 < share(flags, purposes, seed=7).high
+    of_one = [purpose == "p0" for purpose in purposes]
+    assert share(of_one, purposes, cases="rows", seed=7).high > 0.3
+
+
 def test_one_class_alone_has_no_area() -> None:
     found = separation([0.1, 0.2], [False, False], ["a", "b"], seed=1, resamples=5)
     assert np.isnan(found.auc.value)
