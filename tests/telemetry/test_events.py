@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import pytest
+
 import guardian
 from guardian.telemetry.logs import Room
 
@@ -15,11 +17,14 @@ WORD = re.compile(r"'[a-z][a-z0-9_]*'")
 LOGGER = re.compile(r"(self\.)?_?log|logger\(.*\)")
 
 
-def files() -> Iterator[tuple[Path, ast.Module]]:
+Files = list[tuple[Path, ast.Module]]
+
+
+@pytest.fixture(scope="module")
+def files() -> Files:
     """`gateway/` is copied into gateways, and logs as the standard library does."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if "gateway" not in path.relative_to(PACKAGE).parts:
-            yield path.relative_to(PACKAGE), ast.parse(path.read_text("utf-8"))
+    ours = [path for path in sorted(PACKAGE.rglob("*.py")) if "gateway" not in path.relative_to(PACKAGE).parts]
+    return [(path.relative_to(PACKAGE), ast.parse(path.read_text("utf-8"))) for path in ours]
 
 
 def is_a_line(call: ast.Call) -> bool:
@@ -46,10 +51,9 @@ def handed_on(tree: ast.Module) -> Iterator[tuple[str, int]]:
                     yield each.name, names.index(line.args[0].id)
 
 
-def events() -> Iterator[tuple[str, str]]:
-    trees = list(files())
-    given = {place for _, tree in trees for place in handed_on(tree)}
-    for path, tree in trees:
+def said(files: Files) -> Iterator[tuple[str, str]]:
+    given = {place for _, tree in files for place in handed_on(tree)}
+    for path, tree in files:
         for call in (each for each in ast.walk(tree) if isinstance(each, ast.Call)):
             if is_a_line(call):
                 asked = [] if isinstance(call.args[0], ast.Name) else [call.args[0]]
@@ -61,24 +65,28 @@ def events() -> Iterator[tuple[str, str]]:
                     yield f"{path}:{call.lineno}", ast.unparse(event)
 
 
-def test_every_event_is_a_stable_word() -> None:
-    found = dict(events())
-    assert len(found) > 100
-    assert not {place: event for place, event in found.items() if not WORD.fullmatch(event)}
+@pytest.fixture(scope="module")
+def events(files: Files) -> dict[str, str]:
+    return dict(said(files))
 
 
-def test_the_events_that_operators_are_told_of_are_logged() -> None:
+def test_every_event_is_a_stable_word(events: dict[str, str]) -> None:
+    assert len(events) > 100
+    assert not {place: event for place, event in events.items() if not WORD.fullmatch(event)}
+
+
+def test_the_events_that_operators_are_told_of_are_logged(events: dict[str, str]) -> None:
     told = (PACKAGE.parent / "config" / "README.md").read_text("utf-8")
     (named,) = re.findall(r"^- \*\*The log\*\*: [^\n]*Worth an alert: (.*?)^- ", told, re.MULTILINE | re.DOTALL)
     words = {repr(word) for word in re.findall(r"`(\w+)`", named)}
     assert len(words) > 10
-    assert words <= {event for _, event in events()}
+    assert words <= set(events.values())
 
 
-def test_every_room_of_the_log_is_the_folder_that_speaks() -> None:
+def test_every_room_of_the_log_is_the_folder_that_speaks(files: Files) -> None:
     found = {
         (path.parts[0], ast.unparse(each.args[0]))
-        for path, tree in files()
+        for path, tree in files
         for each in ast.walk(tree)
         if isinstance(each, ast.Call) and ast.unparse(each.func) == "logger"
     }
