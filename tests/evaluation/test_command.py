@@ -1,5 +1,6 @@
 """`guardian evaluate`: what it refuses in words, and one whole run with the shipped model."""
 
+import functools
 import gzip
 import json
 import math
@@ -8,7 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from joserfc.jwk import OKPKey
 from structlog.testing import capture_logs
 
+from guardian import embedding
 from guardian.bootstrap.judgement import open_fit, open_reading
 from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
 from guardian.commands.calibrating import calibrate, counting
@@ -29,6 +31,7 @@ from guardian.control.watchers.plants import make_plant
 from guardian.demo.log import GATEWAY, log_lines
 from guardian.demo.scenario import Scenario
 from guardian.embedding.artefact import open_artefact
+from guardian.embedding.onnx import Onnx
 from guardian.errors import ConfigurationError
 from guardian.evaluation.calibration import fit_calibration
 from guardian.evaluation.labels import Labels
@@ -47,6 +50,21 @@ def line(number: int, *, dataset: str = "made", drift: bool = False) -> str:
     about = "".join("abcdefghij"[int(digit)] for digit in str(number))
     purpose = f"summarise the minutes about {about} in minutes_{number}.txt"
     return json.dumps({"dataset": dataset, "session_id": number, "purpose": purpose, "actions": calls})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_the_shipped_model_said_once_is_known() -> Iterator[None]:
+    """It says the same each time: what several commands, or tests, ask of it is answered from its cache."""
+    load_anew = embedding.load
+    known = functools.cache(load_anew)
+
+    def opened(directory: Path, engine: Any, **sizes: int) -> embedding.PurposeFit:
+        opens = known if directory == MODELS and isinstance(engine, Onnx) else load_anew
+        return opens(directory, engine, **sizes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedding, "load", opened)
+        yield
 
 
 @pytest.fixture
