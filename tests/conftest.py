@@ -17,8 +17,10 @@ import typer.main
 import typer.testing
 from hypothesis import HealthCheck, settings
 from sqlalchemy import inspect
+from sqlalchemy.util import LRUCache
 
-from guardian.store import schema
+from guardian.embedding import onnx
+from guardian.store import engine, schema
 from guardian.telemetry import configure_logging
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -79,6 +81,47 @@ def _what_is_migrated_once_is_copied() -> Generator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "command", SimpleNamespace(upgrade=copied))
+        yield
+
+
+class _Compiled(LRUCache[Any, Any]):
+    """SQL that was put together once, by statement. SQLAlchemy's own key begins with the dialect of one engine."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key[1:], value)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _statements_are_compiled_once() -> Generator[None]:
+    """Not anew for each database of SQLite, of which there are thousands: it takes longer than to run them."""
+    made, compiled = engine.create_engine, _Compiled(2_000)
+
+    def created(*args: Any, **options: Any) -> Any:
+        opened = made(*args, **options)
+        if opened.dialect.name == "sqlite":
+            opened._compiled_cache = compiled
+        return opened
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "create_engine", created)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _the_shipped_model_is_loaded_once() -> Generator[None]:
+    """Its encoder keeps nothing of what it is asked. Each time that it is opened its files are verified as ever;
+    to make its graphs of them takes a sixth of a second."""
+    made, shipped = onnx.OnnxEncoder, Path(__file__).parents[1] / "models"
+    once = functools.cache(made)
+
+    def opened(directory: Path, threads: int) -> onnx.OnnxEncoder:
+        return (once if directory.resolve() == shipped else made)(directory, threads)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx, "OnnxEncoder", opened)
         yield
 
 
