@@ -8,9 +8,9 @@ import pytest
 from pydantic import BaseModel
 
 from guardian.control.people import taking_back
+from guardian.domain.breach import marks
 from guardian.domain.finding import Effect, Kind, NamedBreach
 from guardian.domain.session import judged
-from guardian.domain.signal import marks
 from guardian.wire.client import ControlClient
 from guardian.wire.monitor import MonitorClient
 
