@@ -16,10 +16,9 @@ import structlog
 import typer.main
 import typer.testing
 from hypothesis import HealthCheck, settings
-from sqlalchemy import inspect
+from sqlalchemy import Dialect, inspect
 from sqlalchemy.util import LRUCache
 
-from guardian.embedding import onnx
 from guardian.store import engine, schema
 from guardian.telemetry import configure_logging
 
@@ -91,6 +90,7 @@ class _Compiled(LRUCache[Any, Any]):
         return super().get(key[1:], default)
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        assert isinstance(key[0], Dialect)
         super().__setitem__(key[1:], value)
 
 
@@ -114,7 +114,9 @@ def _statements_are_compiled_once() -> Generator[None]:
 def _the_shipped_model_is_loaded_once() -> Generator[None]:
     """Its encoder keeps nothing of what it is asked. Each time that it is opened its files are verified as ever;
     to make its graphs of them takes a sixth of a second."""
-    made, shipped = onnx.OnnxEncoder, Path(__file__).parents[1] / "models"
+    from guardian.embedding import onnx  # its libraries look at OMP_NUM_THREADS when they are imported
+
+    made, shipped = onnx.OnnxEncoder, Path(__file__).resolve().parents[1] / "models"
     once = functools.cache(made)
 
     def opened(directory: Path, threads: int) -> onnx.OnnxEncoder:
