@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from memory_broker import MemoryBroker, MemoryProducer
 from receivers import Dripping, Mailbox, Receiver
 from slack_server import CHANNEL, TOKEN, SlackServer, message_limits
 
 from guardian.alerting.port import Alert, Given
 from guardian.alerting.slack import SlackChannel, SlackOptions
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.domain.finding import (
     Act,
     Effect,

@@ -4,7 +4,6 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from memory_broker import MemoryBroker, MemoryProducer
 from sqlalchemy import delete, update
 from structlog.testing import capture_logs
 
@@ -12,6 +11,7 @@ from guardian.audit.checkpoint import origin_base
 from guardian.audit.files import append_note, notes_in
 from guardian.audit.sinks import FileSink, TopicSink, export
 from guardian.audit.writer import Checkpoints
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.store.control.tables import audit
 from guardian.telemetry import Metrics
 

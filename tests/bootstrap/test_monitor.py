@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from memory_broker import MemoryBroker, MemoryConsumer, MemoryProducer
 from until import until
 
 from guardian.bootstrap.clock import utc_now
@@ -18,6 +17,7 @@ from guardian.bootstrap.monitor import Monitor
 from guardian.bootstrap.monitor_store import retention_of
 from guardian.bus.file import FileConsumer, FileProducer
 from guardian.bus.kafka_producer import KafkaProducer
+from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.commands.initialise import initialise
 from guardian.commands.samples import samples
 from guardian.config import load

@@ -8,13 +8,13 @@ from typing import Any
 import confluent_kafka
 import pytest
 from kafka.admin import KafkaAdminClient
-from memory_broker import MemoryBroker, MemoryConsumer, MemoryProducer
 from quick_broker import QuickBroker
 
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
+from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.domain.record import Place, Record
 
 

@@ -1,6 +1,6 @@
 import pytest
-from memory_broker import MemoryBroker, MemoryConsumer, MemoryProducer
 
+from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.domain.record import Place
 from guardian.errors import BusError
 

@@ -1,9 +1,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from memory_broker import MemoryBroker, MemoryConsumer
 from structlog.testing import capture_logs
 
+from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.bus.past import PastOnly
 from guardian.errors import BusError
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from memory_broker import MemoryBroker, MemoryProducer
 from typer.testing import CliRunner
 
 from guardian.audit.checkpoint import Checkpoint
@@ -23,6 +22,7 @@ from guardian.bootstrap.checkpoints import open_checkpoints
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.secrets import SecretFiles
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.cli import auditing
 from guardian.commands import tokens
 from guardian.commands.auditing import checkpoints_checked

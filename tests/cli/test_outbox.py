@@ -4,11 +4,11 @@ import json
 from datetime import timedelta
 
 import pytest
-from memory_broker import MemoryBroker, MemoryProducer
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.monitor_store import open_monitor_store
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.commands.letters import redrive_letters, refused_checked, sealed_before
 from guardian.config import load
 from guardian.control.alert_outbox import ControlAlertOutbox

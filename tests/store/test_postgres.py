@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from memory_broker import MemoryBroker, MemoryProducer
 from postgres import open_postgres
 from revisions import go
 from sqlalchemy import Connection, Engine, event, inspect, literal, select, text
@@ -23,6 +22,7 @@ from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.monitor_store import learn_all, open_monitor_store
 from guardian.bus.file import FileConsumer
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.commands.initialise import initialise
 from guardian.commands.storing import database_checked
 from guardian.config import load

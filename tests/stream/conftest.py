@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from memory_broker import MemoryBroker, MemoryConsumer
 from until import until
 
+from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.domain.backoff import Backoff
 from guardian.domain.batch import (
     Change,

@@ -1,8 +1,8 @@
 """Attempts: what an outage ended says nothing about a record."""
 
 import pytest
-from memory_broker import MemoryConsumer
 
+from guardian.bus.memory import MemoryConsumer
 from guardian.domain.record import Place
 from guardian.errors import BusError, SchemaAway, StaleMember, StoreError, Unstorable
 from guardian.stream.attempts import Refunds

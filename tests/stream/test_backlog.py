@@ -4,9 +4,9 @@ import json
 from datetime import timedelta
 
 import pytest
-from memory_broker import MemoryConsumer
 
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
+from guardian.bus.memory import MemoryConsumer
 from guardian.config import load
 from guardian.stream.advising import LocalAdviser
 from guardian.stream.vitals import Lateness

@@ -3,9 +3,9 @@
 from functools import partial
 
 import pytest
-from memory_broker import MemoryConsumer
 from structlog.testing import capture_logs
 
+from guardian.bus.memory import MemoryConsumer
 from guardian.domain.record import Place
 from guardian.errors import BusError
 from guardian.stream.first_start import begin_at_newest

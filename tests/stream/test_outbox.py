@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from memory_broker import MemoryProducer
 from sqlalchemy import event, select, update
 from structlog.testing import capture_logs
 
 from guardian.bus.file import FileProducer
+from guardian.bus.memory import MemoryProducer
 from guardian.domain.backoff import Backoff
 from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from memory_broker import MemoryBroker, MemoryConsumer, MemoryProducer
 from structlog.testing import capture_logs
 
+from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.domain.finding import Kind
 from guardian.domain.record import Place, Record
 from guardian.stream.commit import Committer

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from memory_broker import MemoryConsumer
 
+from guardian.bus.memory import MemoryConsumer
 from guardian.domain.record import Place, Record
 from guardian.stream.commit import Committer
 from guardian.stream.vitals import Lateness

@@ -8,10 +8,10 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from memory_broker import MemoryBroker, MemoryConsumer
 from structlog.testing import capture_logs
 
 from guardian.bus.file import FileConsumer
+from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.domain.backoff import Backoff
 from guardian.domain.batch import Change
 from guardian.domain.envelope import Envelope, Grant

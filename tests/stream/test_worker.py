@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from memory_broker import MemoryConsumer
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from guardian.bus.file import FileConsumer
+from guardian.bus.memory import MemoryConsumer
 from guardian.bus.pipe import PipeConsumer
 from guardian.domain.batch import PurposeKey
 from guardian.domain.finding import OPERATORS, Kind

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memory_broker import MemoryBroker, MemoryProducer
 
 from guardian.alerting.port import Given
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.control.deps import ControlDeps
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.files import PolicyFiles

@@ -12,7 +12,6 @@ import kafka
 import pytest
 from joserfc import jws
 from joserfc.jwk import OKPKey
-from memory_broker import MemoryBroker, MemoryProducer
 from receivers import Dripping
 from serving import Reply, answering
 from structlog.testing import capture_logs
@@ -23,6 +22,7 @@ from guardian.bootstrap.revocation import ledger_tenants
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.config import load
 from guardian.control.distribution import flags as flag_feed
 from guardian.control.distribution import place as ledger_place

@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from memory_broker import MemoryBroker
 from whole_store import alert_states
 
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
+from guardian.bus.memory import MemoryBroker
 from guardian.config import load
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.control.watchers.self_testing import test_the_switch as check_the_switch
