@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, exists, func, insert, literal, select, update
 
-from guardian.store.control.scope import NoIndex
 from guardian.store.control.tables import alert, channel, delivery
 from guardian.store.inserts import insert_new, upsert
 from guardian.store.lanes import next_lane
@@ -18,9 +17,7 @@ UNNAMED = ""
 _WAITING = delivery.c.state.in_(("pending", "sending"))
 _UNSENT = "pending", "sending", "parked", "held"
 _NEVER = "moved", "dropped"
-_TOLD = select(delivery, alert.c.payload, alert.c.act, alert.c.created_at).join(
-    alert, alert.c.id == delivery.c.alert_id
-)
+_TOLD = select(delivery, alert.c.payload, alert.c.created_at).join(alert, alert.c.id == delivery.c.alert_id)
 FOLLOW_UP = "outcome"
 """The kind of alerts that say what became of a finding. Slack shows that by the case, and follows none of them."""
 _LONGEST_ERROR = 500
@@ -29,7 +26,7 @@ _AT_ONCE = 100
 _TOGETHER = 1000  # alerts that one message tells
 _SETTLED, _LATEST = timedelta(seconds=30), timedelta(minutes=5)
 """What became of findings by one act is told as one once nothing was added for so long; what waits longer than the
-other is told as it is."""
+other, or fills a message, is told as it is."""
 
 
 class QueuedAlert(NamedTuple):
@@ -141,11 +138,12 @@ class AlertRows:
             return False
         last = self._last_of(first)
         values = {"case_key": self.connection.execute(known).scalar_one(), "idempotency_key": idempotency_key}
-        values |= {"kind": FOLLOW_UP, "payload": payload, "created_at": now, "follows": last, "act": act}
+        values |= {"kind": FOLLOW_UP, "payload": payload, "created_at": now, "follows": last}
         number = self.connection.execute(insert(alert).values(**values).returning(alert.c.id)).scalar_one()
         before = select(delivery.c.channel).where(delivery.c.alert_id == last, delivery.c.state.in_(_UNSENT))
         waits = set(self.connection.execute(before).scalars())
-        turn = {"alert_id": number, "attempts": 0, "next_at": now, "last_error": "", **_turn(payload), "rank": 1}
+        turn = {"alert_id": number, "attempts": 0, "next_at": now, "last_error": "", **_turn(payload)}
+        turn |= {"rank": 1, "act": act}
         rows = [{**turn, "channel": name, "state": "held" if name in waits else "pending"} for name in names]
         self.connection.execute(insert(delivery), rows)
         return True
@@ -175,21 +173,24 @@ class AlertRows:
 
     def claim_together(self, name: str, now: datetime, turns: Turns) -> list[QueuedAlert]:
         """As `claim`, with whatever else became of findings by the same act, once that is all. What was claimed
-        together stays together, so that it is known again."""
-        while (row := self._next(name, now, turns)) is not None:
+        together stays together, so that it is known again. Empty too where so many acts were put off that it is
+        others' turn to write: more may be `due`."""
+        for _ in range(_AT_ONCE):
+            row = self._next(name, now, turns)
+            if row is None:
+                break
             these = [row] if row.act is None else self._of_act(name, row)
             came = [each.created_at for each in these]
             ready = min(max(came) + _SETTLED, min(came) + _LATEST)
-            more_may_come = row.act is not None and not row.attempts and max(came) <= now < ready
-            if not more_may_come:  # nor is it waited for what a clock that was ahead dated
+            waits = row.act is not None and not row.attempts and len(these) < _TOGETHER
+            if not (waits and max(came) <= now < ready):  # what a clock that was ahead dated is not waited for
                 return self._take(name, these, now, turns)
             ids = [each.alert_id for each in these]
             self.connection.execute(update(delivery).where(*_of(name, *ids)).values(next_at=ready))
         return []
 
     def _of_act(self, name: str, row: Row[Any]) -> Sequence[Row[Any]]:
-        # by its index SQLite would walk along all that waits
-        same = alert.c.act == row.act, NoIndex(delivery.c.channel) == name, delivery.c.state == "pending"
+        same = delivery.c.act == row.act, delivery.c.channel == name, delivery.c.state == "pending"
         since = delivery.c.claimed_at.is_(None) if row.attempts == 0 else delivery.c.claimed_at == row.claimed_at
         wanted = _TOLD.where(*same, delivery.c.attempts == row.attempts, since)
         ordered = wanted.order_by(delivery.c.next_at, delivery.c.alert_id)  # first what was not put off yet
@@ -227,12 +228,14 @@ class AlertRows:
             stranded &= delivery.c.claimed_at <= before
         return self.connection.execute(update(delivery).where(stranded).values(state="pending")).rowcount
 
-    def sent(self, name: str, alert_id: int, remote: str, *beside: int) -> None:
-        """Delivered, with those `beside` it, whoever has it in hand by now; `remote` is its name there."""
+    def sent(self, name: str, alert_id: int, remote: str, *beside: int, claimed: datetime | None = None) -> None:
+        """Delivered, with those `beside` it, whoever has it in hand by now; `remote` is its name there. With
+        `claimed`, when that was, what waited behind it is gathered with what others free soon after: a channel
+        that was away would get a message of each."""
         ids = alert_id, *beside
         waits = update(delivery).where(*_of(name, *ids), delivery.c.state != "sent")
         self.connection.execute(waits.values(state="sent", remote=remote, last_error=""))
-        self._free_behind(name, ids)
+        self._free_behind(name, ids, None if claimed is None else claimed + _SETTLED)
 
     def postponed(self, name: str, alert_id: int, attempt: int, until: datetime, error: str, *beside: int) -> None:
         changes = {"state": "pending", "next_at": until, "last_error": error[:_LONGEST_ERROR]}
@@ -327,15 +330,15 @@ class AlertRows:
         )
         self.connection.execute(insert(delivery).from_select(["alert_id", "channel", *values], every))
         if turn["rank"] == 0:
-            case = delivery.c.alert_id.in_(select(alert.c.id).where(alert.c.case_key == case_key))
-            self.connection.execute(update(delivery).where(case, _WAITING, delivery.c.rank == 1).values(rank=0))
+            of_it = delivery.c.alert_id.in_(select(alert.c.id).where(alert.c.case_key == case_key))
+            self.connection.execute(update(delivery).where(of_it, _WAITING, delivery.c.rank == 1).values(rank=0))
 
-    def _free_behind(self, name: str, ids: Sequence[int]) -> None:
+    def _free_behind(self, name: str, ids: Sequence[int], at: datetime | None = None) -> None:
         follows = delivery.c.alert_id.in_(select(alert.c.id).where(alert.c.follows.in_(ids)))
-        self._free(delivery.c.state == "held", delivery.c.channel == name, follows)
+        self._free(delivery.c.state == "held", delivery.c.channel == name, follows, at=at)
 
-    def _free(self, *held: ColumnElement[bool]) -> None:
-        """Have those of the held go that nothing has to go before any more."""
+    def _free(self, *held: ColumnElement[bool], at: datetime | None = None) -> None:
+        """Have those of the held go that nothing has to go before any more; at that time, what names an act."""
         before = delivery.alias()
         last = select(alert.c.follows).where(alert.c.id == delivery.c.alert_id).correlate(delivery)
         waits = exists().where(
@@ -343,7 +346,11 @@ class AlertRows:
             before.c.channel == delivery.c.channel,
             before.c.state.in_(_UNSENT),
         )
-        self.connection.execute(update(delivery).where(*held, ~waits).values(state="pending"))
+        freed: dict[str, Any] = {"state": "pending"}
+        if at is not None:
+            due = literal(at, delivery.c.next_at.type)
+            freed["next_at"] = case((delivery.c.act.is_not(None), due), else_=delivery.c.next_at)
+        self.connection.execute(update(delivery).where(*held, ~waits).values(**freed))
 
     def _end(self, name: str, ids: Sequence[int], attempt: int, **values: Any) -> None:
         own = delivery.c.state == "sending", delivery.c.attempts == attempt

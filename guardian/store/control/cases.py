@@ -313,9 +313,7 @@ class CaseRows:
 def _tied(tenant_id: str, field: str, name: str) -> tuple[ColumnElement[bool], ...]:
     mine = session.c.tenant_id == case.c.tenant_id, session.c.session_id == case.c.session_id
     own = envelope.c.tenant_id == case.c.tenant_id, envelope.c.session_id == case.c.session_id
-    named = NoIndex(envelope.c[field]) == in_key(
-        name
-    )  # its index would lead through all envelopes of an agent, say
+    named = NoIndex(envelope.c[field]) == in_key(name)  # its index leads through all the envelopes of an agent
     tied = or_(exists().where(*mine, session.c[field] == name), exists().where(*own, named))
     return case.c.tenant_id == tenant_id, case.c.kind == "session", tied
 

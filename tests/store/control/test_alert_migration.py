@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from revisions import go
 from sqlalchemy import text
 
-from guardian.store.control.alerts import UNNAMED, QueuedAlert
+from guardian.store.control.alerts import UNNAMED, QueuedAlert, Turns
 from guardian.store.control.rows import ControlRows
 from guardian.store.engine import open_engine, writing
 
@@ -114,4 +114,25 @@ def test_what_becomes_of_a_finding_that_was_queued_before_the_upgrade_waits_for_
             assert alerts.claim("email", NOW) is None
             alerts.sent("email", number, "x")
         assert alerts.claim("email", NOW) is None
+    engine.dispose()
+
+
+def test_what_became_of_a_finding_before_acts_were_named_is_told_by_itself(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/control.db")
+    go(engine, "0023")
+    told = {"at": "2026-05-12 11:00:00.000000"}
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO control_channel VALUES ('email')"))
+        for n, follows, state in ((1, "NULL", "sent"), (2, "1", "pending"), (3, "2", "held")):
+            for row in (
+                f"INTO control_alert VALUES ({n}, 'outcome', 'c', 'k{n}', '{{}}', :at, {follows})",
+                f"INTO control_delivery VALUES ({n}, 'email', '{state}', 0, :at, NULL, NULL, '', 1, 't')",
+            ):
+                connection.execute(text(f"INSERT {row}"), told)
+    go(engine, "head")
+    with writing(engine) as connection:
+        alerts = ControlRows(connection).alerts
+        for number in (2, 3):
+            assert [each.id for each in alerts.claim_together("email", NOW, Turns())] == [number]
+            alerts.sent("email", number, "x", claimed=NOW)
     engine.dispose()

@@ -365,7 +365,12 @@ def test_what_became_so_by_one_act_is_found_by_the_act_and_not_among_all_that_wa
             rows.alerts.follow_up(rows.alerts.named(name), **told | {"idempotency_key": f"{name}2"}, act="act")
         plans = planned(rows)
         assert [each.id for each in rows.alerts.claim_together("email", NOW + MINUTE, Turns())] == [2, 4]
-    assert any("ix_control_alert_act" in each for each in plans)
+        rows.alerts.postponed("email", 2, 1, NOW, "busy", 4)
+        assert [each.id for each in rows.alerts.claim_together("email", NOW + MINUTE, Turns())] == [2, 4]
+    looked = [each for each in plans if "ix_control_delivery_act" in each]
+    wanted = "ix_control_delivery_act (act=? AND channel=? AND state=? AND claimed_at=?)"
+    assert [wanted in each for each in looked] == [True, True]
+    assert not any("TEMP B-TREE" in each for each in plans)
 
 
 def test_sessions_met_between_two_times_are_found_without_reading_the_others_though_a_clock_was_set_back(

@@ -1,9 +1,11 @@
 """What people are told: alerts, and cases as a channel shows them."""
 
-from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, SmallInteger, String, Table, Text
+from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, SmallInteger, String, Table, Text, text
 
 from guardian.store.columns import UtcDateTime
 from guardian.store.control.tables.naming import metadata
+
+_NAMES_ACT = text("act IS NOT NULL")
 
 alert = Table(
     "control_alert",
@@ -15,16 +17,15 @@ alert = Table(
     Column("payload", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("follows", Integer),  # the alert of the same finding before it, of one that says what became of that
-    Column("act", String(64)),  # the act by which it became so, of which other findings may hear as well
     Index(None, "case_key"),
     Index(None, "follows"),
-    Index(None, "act"),
 )
 
 # The channels that alerts go to. Slack is none of them: it follows the alerts by their cases.
 channel = Table("control_channel", metadata, Column("name", String(64), primary_key=True))
 
-# Where an alert stands on its way to one channel. Its lane is its tenant, its rank 0 where it is urgent.
+# Where an alert stands on its way to one channel. Its lane is its tenant, its rank 0 where it is urgent. Of what
+# became of a finding `act` is the act by which it did, of which other findings may hear as well.
 delivery = Table(
     "control_delivery",
     metadata,
@@ -38,8 +39,20 @@ delivery = Table(
     Column("last_error", Text, nullable=False),
     Column("rank", SmallInteger, nullable=False, server_default="1"),
     Column("lane", String(512), nullable=False, server_default=""),
+    Column("act", String(64)),
     PrimaryKeyConstraint("alert_id", "channel"),
     Index(None, "channel", "state", "rank", "lane", "next_at", "alert_id"),
+    Index(
+        "ix_control_delivery_act",
+        "act",
+        "channel",
+        "state",
+        "claimed_at",
+        "next_at",
+        "alert_id",
+        sqlite_where=_NAMES_ACT,
+        postgresql_where=_NAMES_ACT,
+    ),
 )
 
 # A case as a channel of people shows it: where it stands there, and what is to be written next.

@@ -1,4 +1,4 @@
-"""What became of findings by one act can be told as one: each such alert names the act."""
+"""What became of findings by one act can be told as one: each such delivery names the act."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,11 @@ down_revision = "0023"
 
 
 def upgrade() -> None:
-    op.add_column("control_alert", sa.Column("act", sa.String(64)))
-    op.create_index("ix_control_alert_act", "control_alert", ["act"])
+    op.add_column("control_delivery", sa.Column("act", sa.String(64)))
+    op.create_index(
+        "ix_control_delivery_act",
+        "control_delivery",
+        ["act", "channel", "state", "claimed_at", "next_at", "alert_id"],
+        sqlite_where=sa.text("act IS NOT NULL"),
+        postgresql_where=sa.text("act IS NOT NULL"),
+    )
