@@ -13,7 +13,7 @@ from guardian.alerting.block_kit import Block, literal, mrkdwn, section, to_evid
 from guardian.alerting.buttons import beneath, of_no_session
 from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert, Digest
-from guardian.alerting.standing import MEANS, STATES, done, in_words, stands, under
+from guardian.alerting.standing import MEANS, STATES, done, stands, stands_now, under
 from guardian.domain.text import counted, moment, one_in
 from guardian.wire.cases import CaseEvent, CaseView, SimilarCase, TrendPoint
 from guardian.wire.findings import Became, Verdict
@@ -102,7 +102,7 @@ def evidence(alert: Alert, events: Sequence[CaseEvent]) -> list[Block]:
 def gathered(alert: Alert, became: Became, digest: Digest) -> list[Block]:
     """What became of many cases by one act, for a mail: it has room for a line of each."""
     told = [
-        {"type": "header", "text": literal(f"{counted(digest.total, 'case')} · {in_words(became.state)}")},
+        {"type": "header", "text": literal(f"{counted(digest.total, 'case')} · {stands_now(became)}")},
         section("\n".join(done(became))),
         section(f"Tenant {code(digest.tenant_id, 120)}\n{_counts(digest)}"),
         *_sections([_line(event, 1.0) for event in alert.events]),

@@ -13,7 +13,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from guardian.alerting import blocks, case_blocks, sentences
 from guardian.alerting.bare import InFullOrBare
@@ -24,7 +24,7 @@ from guardian.alerting.neutralise import header
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Given, RetryLater
 from guardian.alerting.rules import rank
-from guardian.alerting.standing import followed_up, in_words, stands_now
+from guardian.alerting.standing import followed_up, stands_now
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind
 from guardian.domain.text import as_name, counted, moment, plain
 from guardian.domain.urls import is_here
@@ -118,7 +118,6 @@ class EmailChannel:
     What became of many cases by one act stands by itself."""
 
     name = "email"
-    for_people: Literal[True] = True
 
     def __init__(self, options: EmailOptions, password: str, *, now: Callable[[], datetime]) -> None:
         self._options, self._password, self._now = options, password, now
@@ -126,7 +125,7 @@ class EmailChannel:
         self._rest: dict[str, _Rest] = {}
 
     def deliver(self, alert: Alert) -> str:
-        if _is_below(self._options.floor, alert.finding):
+        if not self.shows(alert.finding):
             return self._delivered.note(alert, f"no mail: less severe than {self._options.floor}")
         name = _name(alert, self._options.sender)
         before = self._rest.pop(name, None)
@@ -142,6 +141,10 @@ class EmailChannel:
             raise
         self._sort_out(name, before, asked, refused)
         return self._delivered.note(alert, name)
+
+    def shows(self, finding: Finding) -> bool:
+        """Whether there is a mail of it, and so of what becomes of it."""
+        return not _is_below(self._options.floor, finding)
 
     def _refused(self, alert: Alert, full: Alert, asked: tuple[str, ...]) -> dict[str, int]:
         """Who was refused, with which code. A server that hangs up before it has the mail puts everybody off.
@@ -250,7 +253,7 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...], full: Alert | N
     line = sentences.one_line(alert, header, 120, by)
     if became is not None and digest is not None:
         cases = f"{counted(digest.total, 'case')} of {header(as_name(digest.tenant_id), 80)}"
-        line = f"{in_words(became.state)} · {cases} · {header(became.what, 120)} · {by}"
+        line = f"{stands_now(became)} · {cases} · {header(became.what, 120)} · {by}"
     elif became is not None:
         line = f"{stands_now(became)} · {line}"
     message["Subject"] = f"[guardian] {line.replace(' · ', ' - ')}"  # in ASCII it needs no encoded words

@@ -143,9 +143,9 @@ class AlertChannel(Protocol):
 @runtime_checkable
 class ForPeople(Protocol):
     """An AlertChannel that people read one message after the other: by one act that concerns much of what it was
-    told it gets one, with a `digest` where that is more than one case."""
+    told it gets one, of what it `shows`, with a `digest` where that is more than one case."""
 
-    for_people: Literal[True]
+    def shows(self, finding: Finding) -> bool: ...
 
 
 class ChannelPlugin(Protocol):

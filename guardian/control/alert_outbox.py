@@ -5,18 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import NamedTuple
 
-from guardian.alerting.port import AlertChannel, ForPeople
+from pydantic import ValidationError
+
+from guardian.alerting.port import Alert, AlertChannel, ForPeople
 from guardian.alerting.worker import AlertRow, AlertWorker
-from guardian.control.cases.feeds import read_alert
 from guardian.control.gathered import gathered
 from guardian.control.outcomes import tell_outcomes
+from guardian.domain.finding import Finding
 from guardian.store.control.alerts import QueuedAlert, Turns
 from guardian.store.control.feeds import OUTCOMES
-from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics, logger
 
 _UNREADABLE = "the stored alert cannot be read"
+_ROUNDS = 10
+"""So often one claim reads on for what is due: its `now` grows old, and nothing that came since is due by that."""
 _log = logger("control")
 
 
@@ -82,63 +85,73 @@ class AlertQueues:
 
 
 def _queue(store: ControlStore, channel: AlertChannel) -> "ControlAlertOutbox":
-    return ControlAlertOutbox(store, channel.name, for_people=isinstance(channel, ForPeople))
+    return ControlAlertOutbox(store, channel.name, channel.shows if isinstance(channel, ForPeople) else None)
 
 
 class _Claim(NamedTuple):
-    """What number this claim of an alert is, and which others it is one message with."""
+    """What number this claim of an alert is, when it was made, and which others it is one message with."""
 
     attempt: int
+    at: datetime
     beside: tuple[int, ...] = ()
 
 
 class ControlAlertOutbox:
-    """One channel's queue as its worker sees it: every call a transaction of its own. One `for_people` gets what
-    became of many findings by one act as one alert.
+    """One channel's queue as its worker sees it: every call a transaction of its own. One for people, of which
+    `shows` says what findings it shows, gets what became of many of these by one act as one alert.
 
     Remembers what its worker claimed, and ends nothing else: raises KeyError for any other alert.
     """
 
-    def __init__(self, store: ControlStore, channel: str, *, for_people: bool = False) -> None:
-        self._store, self._channel, self._for_people = store, channel, for_people
+    def __init__(self, store: ControlStore, channel: str, shows: Callable[[Finding], bool] | None = None) -> None:
+        self._store, self._channel, self._shows = store, channel, shows
         self._claims: dict[str, _Claim] = {}
         self._turns = Turns()
 
     def claim(self, now: datetime) -> AlertRow | None:
-        while True:
+        for _ in range(_ROUNDS):
             more = tell_outcomes(self._store, now)
             with self._store.read() as rows:  # most looks find nothing: they need not queue with the writers
                 due = rows.alerts.due(self._channel, now)
-            if due:  # however much is still to be read: what is urgent may wait already
-                with self._store.write() as rows:
-                    taken = self._together(rows, now) if self._for_people else self._alone(rows, now)
-                if taken is not None:
-                    return taken
-            if not more:
-                return None
-
-    def _alone(self, rows: ControlRows, now: datetime) -> AlertRow | None:
-        taken = rows.alerts.claim(self._channel, now, self._turns)
-        return None if taken is None else self._in_hand([taken], taken.payload)
-
-    def _together(self, rows: ControlRows, now: datetime) -> AlertRow | None:
-        while taken := rows.alerts.claim_together(self._channel, now, self._turns):
-            if len(taken) == 1:
-                return self._in_hand(taken, taken[0].payload)
-            told = [(each, read_alert(each.payload)) for each in taken]
-            known = [(each, it, it.became) for each, it in told if it is not None and it.became is not None]
-            strange = {each.id for each in taken} - {each.id for each, _, _ in known}  # another version wrote them
-            if strange:
-                _log.error("alerts_unreadable", channel=self._channel, alerts=sorted(strange))
-                rows.alerts.parked(self._channel, strange.pop(), taken[0].attempts + 1, _UNREADABLE, *strange)
-            if known:
-                alert = gathered([(it, became) for _, it, became in known])
-                return self._in_hand([each for each, _, _ in known], alert.model_dump_json())
+            taken = self._take(now) if due else None  # however much is left to be read: what is urgent may wait
+            if taken is not None or not (more or due):
+                return taken
         return None
 
-    def _in_hand(self, taken: Sequence[QueuedAlert], payload: str) -> AlertRow:
+    def _take(self, now: datetime) -> AlertRow | None:
+        with self._store.write() as rows:
+            if self._shows is not None:
+                taken = rows.alerts.claim_together(self._channel, now, self._turns)
+            else:
+                alone = rows.alerts.claim(self._channel, now, self._turns)
+                taken = [] if alone is None else [alone]
+        match taken:
+            case []:
+                return None
+            case [one]:
+                return self._in_hand(taken, one.payload, now)
+            case _:
+                return self._as_one(taken, now)
+
+    def _as_one(self, taken: Sequence[QueuedAlert], now: datetime) -> AlertRow | None:
+        """One alert of them all, or of those that the channel shows, if it shows any. What another version wrote
+        is parked."""
+        told = [(each, _read(each.payload)) for each in taken]
+        known = [(each, it) for each, it in told if it is not None and it.became is not None]
+        strange = sorted({each.id for each in taken} - {each.id for each, _ in known})
+        if strange:
+            _log.error("alerts_unreadable", channel=self._channel, alerts=strange)
+            with self._store.write() as rows:
+                rows.alerts.parked(self._channel, strange[0], taken[0].attempts + 1, _UNREADABLE, *strange[1:])
+        if not known:
+            return None
+        alerts = [it for _, it in known]
+        alert = gathered([it for it in alerts if self._shows is None or self._shows(it.finding)] or alerts)
+        return self._in_hand([each for each, _ in known], alert.model_dump_json(), now)
+
+    def _in_hand(self, taken: Sequence[QueuedAlert], payload: str, now: datetime) -> AlertRow:
         first, *others = taken
-        self._claims[str(first.id)] = _Claim(first.attempts + 1, tuple(each.id for each in others))
+        self._claims[str(first.id)] = _Claim(first.attempts + 1, now, tuple(each.id for each in others))
         return AlertRow(str(first.id), payload, first.attempts)
 
     def recover(self, before: datetime | None = None) -> int:
@@ -149,7 +162,8 @@ class ControlAlertOutbox:
     def sent(self, id: str, reference: str) -> None:
         claim = self._claimed(id)
         with self._store.write() as rows:
-            rows.alerts.sent(self._channel, int(id), reference, *claim.beside)
+            gathers_from = None if self._shows is None else claim.at
+            rows.alerts.sent(self._channel, int(id), reference, *claim.beside, claimed=gathers_from)
         del self._claims[id]
 
     def postponed(self, id: str, until: datetime, error: str) -> None:
@@ -172,3 +186,10 @@ class ControlAlertOutbox:
         if id not in self._claims:
             raise KeyError(f"alert {id} is not being sent")
         return self._claims[id]
+
+
+def _read(payload: str) -> Alert | None:
+    try:
+        return Alert.model_validate_json(payload)
+    except ValidationError:
+        return None

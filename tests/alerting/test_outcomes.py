@@ -171,6 +171,13 @@ def test_a_mail_of_many_cases_stands_by_itself_and_has_a_line_of_each(digest) ->
     assert "and 1 more: guardian findings lists them" in text
 
 
+def test_a_mail_of_sessions_whose_agent_was_revoked_does_not_just_say_that_they_are_flagged(digest) -> None:
+    became = digest.became.model_copy(update={"state": "flagged", "also_revoked": ("agent",)})
+    told = mail(digest.model_copy(update={"became": became}), "g@acme.example", ("soc@acme.example",))
+    assert str(told["Subject"]).startswith("[guardian] Flagged, its agent revoked - 3 cases of acme - ")
+    assert "3 cases · Flagged, its agent revoked\n===" in told.get_content()
+
+
 def test_of_many_cases_a_filter_leaves_the_number(digest) -> None:
     text = mail(bare(digest), "guardian@acme.example", ("soc@acme.example",)).get_content()
     assert "3 cases · Dismissed" in text
@@ -184,8 +191,12 @@ def test_the_log_names_all_that_a_mail_was_to_tell(digest, time) -> None:
     assert (lines[0]["cases"], lines[0]["findings"]) == (3, ["fnd_a", "fnd_b"])
 
 
-def test_a_mail_channel_is_for_people_and_no_other_is(email, time, tmp_path) -> None:
+def test_a_mail_channel_is_for_people_and_no_other_is(email, time, tmp_path, make_alert) -> None:
     assert isinstance(email, ForPeople)
+    assert [email.shows(make_alert(severity=each, wanted="flag").finding) for each in ("high", "critical")] == [
+        False,
+        True,
+    ]
     assert not isinstance(JsonlOptions(path=str(tmp_path / "a.jsonl")).open(time.given), ForPeople)
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from guardian.alerting.jsonl import JsonlChannel
 from guardian.alerting.port import Alert, RetryLater
+from guardian.alerting.rules import rank
 from guardian.control import became, outcomes
 from guardian.control.alert_outbox import AlertQueues
 from guardian.control.cases.case import alert_name
@@ -53,7 +54,10 @@ class Mailed(Kept):
     """One that people read."""
 
     name: str = "email"
-    for_people: bool = True
+    floor: str = "info"
+
+    def shows(self, finding):
+        return rank(finding.severity) >= rank(self.floor)
 
     @property
     def digests(self) -> list[int]:
@@ -290,7 +294,7 @@ def test_what_one_dismisses_in_one_go_is_one_mail_and_an_event_for_each(stage, w
     (mail,) = mailed.told
     assert (mail.digest.tenant_id, mail.digest.severities) == ("acme", {"high": 5})
     assert {event.by for event in mail.events} == {f"sess_{s}" for s in range(5)}
-    assert mail.events[0].what == "high · Dismissed · agent_1 · 2 findings"
+    assert mail.events[0].what == "high · Dismissed · 2 findings · agent_1"
     desk.after(hours=1)
     assert mailed.digests == [5]
     assert desk.queues._workers[1]._outbox.depth() == 0
@@ -302,9 +306,64 @@ def test_what_is_too_much_for_one_mail_is_some(stage, mailed, a_finding, monkeyp
     for each in many(desk, a_finding):
         desk.judge(each[0], "false_positive")
     desk.settle()
-    assert mailed.digests == []
+    assert mailed.digests == [2, 2], "nothing more has room there"
     desk.after(minutes=1)
     assert mailed.digests == [2, 2, 1]
+
+
+def test_a_mail_tells_of_nothing_that_there_was_no_mail_of(stage, mailed, a_finding) -> None:
+    desk = Desk(stage, mailed)
+    found = [a_finding(f"sess_{s}", wanted=Effect.FLAG) for s in range(4)]
+    for n, severity in enumerate(("low", "high", "info", "info")):
+        found[n] = found[n].model_copy(update={"severity": severity})
+        stage.submit(found[n])
+    desk.after(minutes=1)
+    mailed.told.clear()
+    mailed.floor = "medium"
+    for each in found:
+        desk.judge(each, "false_positive")
+    desk.settle()
+    desk.after(minutes=1)
+    (told,) = mailed.told
+    assert (told.finding.id, told.digest, told.events) == (found[1].id, None, ()), "in the thread of the first"
+    assert desk.queues._workers[0]._outbox.depth() == 0
+
+
+def test_what_was_held_while_a_channel_was_away_is_gathered_all_the_same(
+    stage, webhook, mailed, a_finding
+) -> None:
+    desk = Desk(stage, webhook, mailed)
+    found = [a_finding(f"sess_{s}", wanted=Effect.FLAG).model_copy(update={"severity": "low"}) for s in range(5)]
+    mailed.troubles = [RetryLater("away", after_s=1800)] * 5
+    for each in found:
+        stage.submit(each)
+    desk.settle()
+    for each in found:
+        desk.judge(each, "false_positive")
+    desk.settle()
+    assert (len(webhook.heard), mailed.told) == (5, []), "which waits for nobody"
+    desk.after(hours=1)
+    assert ([each.finding.id for each in mailed.told], mailed.digests) == ([each.id for each in found], [])
+    desk.after(seconds=30)
+    assert mailed.digests == [5]
+
+
+def test_so_many_acts_at_once_are_put_off_a_few_in_one_transaction(stage, mailed, a_finding, monkeypatch) -> None:
+    desk = Desk(stage, mailed)
+    for n, each in enumerate(many(desk, a_finding)):
+        desk.judge(each[0], "false_positive", reason=f"looked at {n}")
+    monkeypatch.setattr(alerts, "_AT_ONCE", 2)
+    with stage.deps.store.read() as rows:
+        heads = rows.head().audit_seq
+    outcomes.tell_outcomes(stage.deps.store, stage.clock())
+    with stage.deps.store.write() as rows:
+        assert rows.alerts.claim_together("email", stage.clock(), alerts.Turns()) == []
+        assert rows.alerts.due("email", stage.clock()), "others have their turn at writing"
+    assert heads == position(desk)
+    desk.settle()
+    assert mailed.told == []
+    desk.after(minutes=1)
+    assert mailed.digests == [1] * 5
 
 
 def test_who_goes_on_and_on_is_not_waited_for(stage, mailed, a_finding) -> None:
@@ -809,6 +868,31 @@ def test_an_alert_does_not_wait_until_the_whole_trail_is_read(desk, webhook, a_f
     assert len(webhook.heard) == 6
 
 
+def test_one_look_ends_however_much_is_to_be_read_or_nothing_that_comes_is_due(
+    stage, mailed, a_finding, monkeypatch
+) -> None:
+    desk = Desk(stage, mailed)
+    for n in range(15):
+        stage.submit(a_finding(n=n, wanted=Effect.FLAG))
+    desk.after(minutes=1)
+    monkeypatch.setattr(outcomes, "_MOST", 1)
+    stage.revoke()
+    outbox = desk.queues._workers[0]._outbox
+    assert outbox.claim(stage.clock()) is None
+    stage.clock.pass_(seconds=1)
+    urgent = a_finding("sess_2")
+    stage.submit(urgent)
+    taken = outbox.claim(stage.clock())
+    assert taken is not None
+    assert Alert.model_validate_json(taken.payload).finding.id == urgent.id
+    assert not is_read(desk)
+
+
+def is_read(desk):
+    with desk.stage.deps.store.read() as rows:
+        return position(desk) == rows.head().audit_seq
+
+
 def position(desk):
     with desk.stage.deps.store.read() as rows:
         return rows.feeds.position("outcomes")
@@ -824,7 +908,9 @@ def test_of_however_many_findings_people_hear_of_the_worst(stage, mailed, a_find
     desk.after(minutes=1)
     mailed.told.clear()
     desk.stage.revoke()
-    desk.settle()
+    for _ in range(2):  # a look ends before all is read
+        desk.settle()
+    assert is_read(desk)
     desk.after(minutes=1)
     assert [each.finding.id for each in mailed.told] == [worst.id]
 
