@@ -256,6 +256,22 @@ def test_a_verdict_on_the_wrong_case_is_taken_back_in_slack_with_all_that_it_was
     assert "called it a false positive:" not in flagged.text()
 
 
+def test_no_verdict_is_said_to_be_taken_back_where_the_case_has_moved_on_to_what_nobody_has_judged(
+    flagged, a_finding
+) -> None:
+    flagged.click("Give a verdict …", LEE)
+    flagged.form()
+    flagged.fill_in(LEE, verdict="false_positive")
+    flagged.told()
+    flagged.after(minutes=2)
+    flagged.click("Give a verdict …", LEE)
+    flagged.form(2)
+    flagged.submit(a_finding(n=1, hard=True))
+    flagged.fill_in(LEE, verdict="withdrawn")
+    assert "out of date" in flagged.told(2)
+    assert [each["result"] for each in flagged.audit(action="dismiss")] == ["false_positive"]
+
+
 def test_no_act_waits_for_forms_that_slack_does_not_open_nor_for_answers_that_it_does_not_take(
     flagged, slack, monkeypatch
 ) -> None:

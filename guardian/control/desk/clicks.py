@@ -243,9 +243,12 @@ class Desk:
                 came = "" if told.result == told.state else f" {prose(told.result, 300)}"
                 return f"{told.state.capitalize()}.{came}"
             case "verdict":
-                shown = control.case(tenant, session).shown.finding
-                verdict = cast(Said, click.fields.get("verdict", ""))
-                done = control.judge(shown.id, verdict, reason=reason, tenant_id=tenant, seen=seen, case=True)
+                view, verdict = control.case(tenant, session).shown, cast(Said, click.fields.get("verdict", ""))
+                if verdict == "withdrawn" and view.verdict is None:  # another finding came since, say
+                    raise ControlError("nobody has judged what the case shows now; look again", status=412)
+                done = control.judge(
+                    view.finding.id, verdict, reason=reason, tenant_id=tenant, seen=seen, case=True
+                )
                 also = f", with {counted(len(done.also), 'other finding')} of the case" if done.also else ""
                 left = f" Nobody has judged {counted(done.unjudged, 'other one')} of it." if done.unjudged else ""
                 if verdict == "withdrawn":
