@@ -104,6 +104,15 @@ def check_calendar(name: str, at: datetime | None) -> None:
         raise Refusal(422, f"{name} lies outside the calendar") from error
 
 
+def check_span(since: datetime | None, until: datetime | None) -> None:
+    """Raises Refusal for a time that ends before it begins: that nothing is found would read as if nothing had
+    been."""
+    for name, at in (("since", since), ("until", until)):
+        check_calendar(name, at)
+    if since is not None and until is not None and since >= until:
+        raise Refusal(422, "until: there is no time from `since` on that is before it")
+
+
 def problem_response(
     status: int, *, detail: str = "", code: str = "", headers: dict[str, str] | None = None, request_id: str
 ) -> Response:

@@ -254,6 +254,9 @@ def test_sessions_are_filtered_by_when_they_were_met_and_a_time_must_be_one(stag
         assert found(order=order, since=met["s2"]) == ["s3", "s2"]
         assert found(order=order, until=met["s2"]) == ["s1"]
         assert found(order=order, since=met["s2"], until=met["s3"]) == ["s2"]
+    for until in (met["s2"], met["s1"]):
+        got = stage.call("GET", "/v1/sessions", params={"since": met["s2"], "until": until})
+        assert (got.status_code, "there is no time" in got.text) == (422, True)
     for wrong in ("yesterday", "2026-05-12T17:00:00", "0001-01-01T00:00:00+23:59"):
         for name in ("since", "until"):
             assert stage.call("GET", "/v1/sessions", params={name: wrong}).status_code == 422

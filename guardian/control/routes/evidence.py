@@ -21,7 +21,7 @@ from guardian.control.authentication.caller import (
 from guardian.control.authentication.visiting import make_link
 from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps
-from guardian.control.problems import READS, Refusal, check_calendar, documented
+from guardian.control.problems import READS, check_span, documented
 from guardian.control.revocations.kin import lineage
 from guardian.domain.identity import Identifier, SessionKey
 from guardian.store.control.audit import RawEntry, stored_json
@@ -86,10 +86,7 @@ def list_audit(
     """Who did what, the newest first, within the caller's tenants. What concerns no tenant, such as signing in, is
     shown to tokens of every tenant only."""
     scope = may_read(deps, caller, "readAudit", tenant_id)
-    for name, at in (("since", since), ("until", until)):
-        check_calendar(name, at)
-    if since is not None and until is not None and since >= until:
-        raise Refusal(422, "until: there is no time from `since` on that is before it")
+    check_span(since, until)
     with deps.store.read() as rows:
         found = rows.audit.told(
             scope, limit=limit + 1, before=before, actor=actor, action=action, since=since, until=until
