@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -16,7 +17,8 @@ from guardian.domain.finding import Finding, Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.store.control.rows import ControlRows
-from guardian.wire.findings import FindingView, Judged, VerdictRequest
+from guardian.store.control.sessions import StoredSession
+from guardian.wire.findings import FindingView, Judged, PersonsVerdict, VerdictRequest
 from guardian.wire.principal import Principal
 
 _BY_PEOPLE = frozenset({"manual", "approved"})
@@ -60,14 +62,17 @@ def take_back(
         for each in (*also, finding):
             act.rows.findings.set_verdict(each.tenant_id, each.id, None)
         known, dismissed = act.rows.sessions.get(session), said.verdict != "confirmed"
-        confirmed = f" {HumanWord.CONFIRMED.value}" if act.rows.findings.confirmed(session) else ""
+        left = act.rows.findings.of_drift(session)
+        confirmed = f" {HumanWord.CONFIRMED.value}" if any(each.verdict == "confirmed" for each in left) else ""
         for each in (*also, finding) if drift else ():
             rules = taken_back(act.rows, each, known) if dismissed else NOTHING
             detail = f"{each.id} {rules}{confirmed}"
             act.rows.sessions.say(session, HumanWord.WITHDRAWN, act.now, human=False, detail=detail)
-        stands = _last_word(act.rows, session) if drift else known and known.view.last_word
-        act.rows.sessions.unsay(session, stands, act.now)
-        act.rows.sessions.weigh(session)
+        if known is not None and finding.kind is not Kind.CONTROL:  # which is about no session
+            stands = _last_word(act.rows, session, left) if drift else known.view.last_word
+            cleared = _cleared(left, known) if drift else known.restarted_at
+            act.rows.sessions.unsay(session, stands, cleared, act.now)
+            act.rows.sessions.weigh(session)
         view = stored.view.model_copy(update={"verdict": None})
         names = tuple(each.id for each in also)
         return answered(act, view, also=names, unjudged=_left(act, finding_id, *names))
@@ -100,10 +105,17 @@ def _left(act: Act, *named: str) -> int:
     return sum(each not in named for each in act.rows.findings.unjudged(act.key))
 
 
-def _last_word(rows: ControlRows, session: SessionKey) -> HumanWord | None:
-    """The last that stands of what people said of the session."""
+def _cleared(left: Sequence[PersonsVerdict], session: StoredSession) -> datetime | None:
+    """When people last gave the session back or dismissed a drift of it, as far as that stands: what else they
+    were told of it by then accuses it no longer."""
+    spoken = [said.at for said in left if said.verdict != "confirmed"]
+    return max(spoken + ([] if session.cleared_at is None else [session.cleared_at]), default=None)
+
+
+def _last_word(rows: ControlRows, session: SessionKey, left: Sequence[PersonsVerdict]) -> HumanWord | None:
+    """The last that stands of what people said of the session, of whose drifts these verdicts do."""
     entries = rows.ledger.of_session(session)
     told = [(each.at, HumanWord(each.status)) for each in entries if each.reason_code in _BY_PEOPLE]
-    for said in rows.findings.of_drift(session):
+    for said in left:
         told.append((said.at, HumanWord.CONFIRMED if said.verdict == "confirmed" else HumanWord.FALSE_POSITIVE))
     return max(told)[1] if told else None

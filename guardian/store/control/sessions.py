@@ -317,9 +317,14 @@ class SessionRows:
         if "restarted_at" in values:
             self._update(key, {"worst": WORST})
 
-    def unsay(self, key: SessionKey, stands: HumanWord | None, now: datetime) -> None:
-        """Remember that people took a verdict back, and what stands as their last word since."""
-        self._update(key, {"last_word": stands and stands.value, "last_word_at": now})
+    def unsay(
+        self, key: SessionKey, stands: HumanWord | None, restarted_at: datetime | None, now: datetime
+    ) -> None:
+        """Remember that people took a verdict back, what stands as their last word since, and when, as far as that
+        stands, they last had the evidence start afresh."""
+        word = None if stands is None else stands.value
+        self._update(key, {"last_word": word, "last_word_at": now, "restarted_at": restarted_at})
+        self._update(key, {"worst": WORST})
 
     def weigh(self, key: SessionKey) -> None:
         """Flagged while a finding accuses it, and no longer."""

@@ -12,6 +12,7 @@ from guardian.domain.breach import marks
 from guardian.domain.finding import Effect, Kind, NamedBreach
 from guardian.domain.session import judged
 from guardian.wire.client import ControlClient
+from guardian.wire.findings import FindingOutcome
 from guardian.wire.monitor import MonitorClient
 
 
@@ -173,6 +174,49 @@ def test_a_verdict_on_a_gateway_is_taken_back_too_and_monitors_hear_of_neither(s
     assert (case(stage)[:2], labels(stage)) == (before[:2], [(two[0], "confirmed")])
     assert case(stage)[2] != before[2], "people spoke since"
     assert (newest_words(stage), session(stage)["last_word"]) == (heard, "confirmed")
+
+
+def test_that_a_gateway_was_at_fault_leaves_nothing_confirmed_of_what_the_session_did(stage, a_finding, two):
+    gap = a_finding(n=9, wanted=Effect.FLAG).model_copy(update={"id": "fnd_gap", "kind": Kind.GATEWAY})
+    stage.submit(gap)
+    say(stage, gap.id, "confirmed")
+    say(stage, two[1], "benign")
+    say(stage, two[1])
+    assert newest_words(stage) == [("registered", True, two[1], {*SEND[0].told.remembered})]
+
+
+def test_what_a_dismissal_had_cleared_with_it_accuses_again(stage, a_finding, two):
+    gap = a_finding(n=9, wanted=Effect.FLAG).model_copy(
+        update={"id": "fnd_gap", "kind": Kind.GATEWAY, "severity": "critical"}
+    )
+    stage.submit(gap)
+    stage.clock.pass_(minutes=1)
+
+    def worst():
+        listed = stage.call("GET", "/v1/sessions", "analyst", params={"status": "flagged"}).json()["items"]
+        return [each["severity"] for each in listed]
+
+    assert worst() == ["critical"]
+    say(stage, two[0], "benign")
+    assert worst() == ["high"]
+    say(stage, two[1], "benign")
+    assert worst() == []
+    say(stage, two[1])
+    assert worst() == ["high"], "the other dismissal stands"
+    say(stage, two[0])
+    assert worst() == ["critical"]
+
+
+def test_a_verdict_on_news_of_guardian_says_nothing_of_a_session_that_is_called_so(stage, a_finding, two):
+    news = a_finding(n=9, wanted=Effect.FLAG).model_copy(update={"id": "ctl_news", "kind": Kind.CONTROL})
+    about = {"finding_id": news.id, "tenant_id": news.tenant_id, "session_id": news.session_id}
+    outcome = FindingOutcome(**about, wanted=Effect.FLAG, effect=Effect.FLAG, mode="shadow", at=stage.clock())
+    with stage.deps.store.write() as rows:
+        rows.findings.add(news, outcome, stage.clock())
+    before = session(stage)
+    for verdict in ("benign", "withdrawn"):
+        assert ask(stage, news.id, verdict).status_code == 200
+    assert session(stage) == before
 
 
 def test_a_second_click_changes_nothing_and_is_no_act_on_the_case(stage, two):
