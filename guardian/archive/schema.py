@@ -79,10 +79,8 @@ LABELS = pa.schema(
     [
         ("tenant_id", pa.string()),
         ("session_id", pa.string()),
-        (
-            "word",
-            pa.string(),
-        ),  # false_positive, confirmed, revoked, reinstated, lapsed; registered: it is withdrawn
+        # false_positive, confirmed, revoked, reinstated, lapsed; registered: that verdict is withdrawn
+        ("word", pa.string()),
         ("at", _AT),
         ("seq", pa.int64()),  # control's order
         ("finding_id", pa.string()),  # what was judged; null: the session as a whole, or not known

@@ -54,6 +54,16 @@ def worked_on(control: EvidenceClient, tenant: str, session: str) -> Worked:
     return Worked(case, tuple(each for each in said if each.record.get("result") == "noted"))
 
 
+def work_lines(control: EvidenceClient, tenant: str, session: str) -> list[str]:
+    """Who took the session's case, its notes and its snooze. What they stand beside is shown, whatever becomes of
+    that."""
+    try:
+        return worked_on(control, tenant, session).lines()
+    except ControlError as error:
+        typer.echo(one_line(f"its case cannot be read: {error}"), err=True)
+        return []
+
+
 def take(
     tenant: Tenant,
     session: Session,

@@ -10,14 +10,13 @@ import typer
 
 from guardian.cli.approving import decide
 from guardian.cli.asking import ControlOption, Limit, OneOfMany, OnlyTenant, Why, client, named, newest, one_line
-from guardian.cli.cases import worked_on
+from guardian.cli.cases import work_lines
 from guardian.cli.common import FAULT, JsonOption, escape, print_json
 from guardian.domain.finding import Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.text import counted, moment, visible
 from guardian.errors import ConfigurationError, ControlError
-from guardian.wire.evidence import EvidenceClient
-from guardian.wire.findings import FindingView, Said
+from guardian.wire.findings import FindingView, PersonsVerdict, Said
 
 _ABOUT_ONE = frozenset({403, 404, 409, 412, 422})
 """What control answers of one finding; anything else would be its answer for the next one, too."""
@@ -66,7 +65,8 @@ def findings(
                 print_json(view)
             else:
                 _show_finding(view)
-                _show_work(control, view)
+                for line in work_lines(control, view.finding.tenant_id, view.finding.session_id):
+                    typer.echo(f"Case: {line}")
         return
     with client(config) as control:
         wanted: dict[str, Any] = {"tenant_id": tenant, "session_id": session, "kind": kind}
@@ -131,6 +131,7 @@ def withdraw(
     """Take back the verdict on findings, as if nobody had judged them, or a request of your own.
 
     What was dismissed is open again, and what was confirmed is no label any more; a revoked session stays revoked.
+    Whose verdict that was is told.
     A request (apr_...) waits for a second person no longer.
 
     Example: guardian withdraw fnd_5f0c --reason "pressed on the wrong one"
@@ -158,17 +159,6 @@ def _show_finding(view: FindingView) -> None:
     if said := view.verdict:
         word = said.verdict.replace("_", " ")
         typer.echo(one_line(f"{said.actor} said on {moment(said.at)}: {word}, {said.reason}"))
-
-
-def _show_work(control: EvidenceClient, view: FindingView) -> None:
-    """Who took the session's case, its notes and its snooze. The finding is shown, whatever becomes of that."""
-    try:
-        lines = worked_on(control, view.finding.tenant_id, view.finding.session_id).lines()
-    except ControlError as error:
-        typer.echo(one_line(f"its case cannot be read: {error}"), err=True)
-        return
-    for line in lines:
-        typer.echo(f"Case: {line}")
 
 
 def _ids(told: Sequence[str]) -> list[str]:
@@ -203,6 +193,7 @@ def _judge(
     with client(config) as control:
         for finding in findings:
             try:
+                before = control.finding(finding, tenant_id=tenant).verdict if verdict == "withdrawn" else None
                 view = control.judge(finding, verdict, reason=reason, tenant_id=tenant)
             except ControlError as refusal:
                 if len(findings) == 1 or refusal.status not in _ABOUT_ONE:
@@ -213,7 +204,7 @@ def _judge(
             if as_json:
                 print_json(view)
             else:
-                typer.echo(one_line(f"{finding}: {view.verdict.verdict if view.verdict else verdict}"))
+                typer.echo(one_line(f"{finding}: {_told(view.verdict, before)}"))
                 left[view.finding.key] = view.unjudged
     for (tenant_id, session_id), others in left.items():
         if others and verdict in ("false_positive", "benign"):
@@ -224,6 +215,13 @@ def _judge(
         done = "taken back" if verdict == "withdrawn" else "dismissed"
         typer.echo(f"{len(findings) - refused} {done}, {refused} refused", err=True)
         raise typer.Exit(FAULT)
+
+
+def _told(verdict: PersonsVerdict | None, before: PersonsVerdict | None) -> str:
+    """The verdict, or which was taken back, and whose: it may have been somebody else's, who saw to it."""
+    if verdict is not None:
+        return verdict.verdict
+    return "nobody had judged it" if before is None else f"withdrawn; {before.actor} had said {before.verdict}"
 
 
 def _list_of(tenant_id: str, session_id: str) -> str:

@@ -112,18 +112,20 @@ def _tenant_of(control: EvidenceClient, session: str) -> str:
 
 
 def _show_one(control: EvidenceClient, tenant: str, session: str, *, as_json: bool) -> None:
-    """The session, what people do about it, and its newest findings."""
-    from guardian.cli.cases import worked_on
+    """The session, what people do about it, and its newest findings. Who reads JSON takes a missing case for none,
+    so there a case that cannot be read is an error."""
+    from guardian.cli.cases import work_lines, worked_on
     from guardian.cli.tables import show_sessions, show_views
 
-    detail, worked = control.session(tenant, session), worked_on(control, tenant, session)
+    detail = control.session(tenant, session)
     if as_json:
+        worked = worked_on(control, tenant, session)
         notes = [each.record for each in worked.notes]
         case = None if worked.case is None else worked.case.model_dump(mode="json")
         print_json(detail.model_dump(mode="json") | {"case": case, "notes": notes})
         return
     show_sessions([detail.session])
-    for line in worked.lines():
+    for line in work_lines(control, tenant, session):
         typer.echo(line)
     typer.echo()
     show_views(detail.findings)

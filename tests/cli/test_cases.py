@@ -13,6 +13,7 @@ from guardian.bootstrap.clock import utc_now
 from guardian.commands.tokens import issue
 from guardian.domain.finding import Effect, Finding, Kind, finding_id
 from guardian.telemetry import configure_logging
+from guardian.wire.cases import NoteRequest
 from guardian.wire.client import ControlClient
 
 HIDES = "sess_\u202e9"
@@ -73,6 +74,17 @@ def test_notes_and_a_snooze_are_shown_with_the_session_and_nothing_in_them_steer
     told = json.loads(asked(guardian, home, "sessions", HIDES, "--json").stdout)
     assert (told["session"]["session_id"], told["case"]["snoozed_by"]) == (HIDES, "admin")
     assert [each["reason"] for each in told["notes"]] == [WHY[1]]
+
+
+def test_a_case_that_cannot_be_read_hides_no_session_and_passes_for_none_with_no_program(
+    guardian, home: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("guardian.control.routes.cases.case_view", lambda *_: NoteRequest.model_validate({}))
+    shown = asked(guardian, home, "sessions", "s1")
+    assert shown.returncode == 0
+    assert finding_id(Kind.DRIFT, "acme", "s1", 1) in shown.stdout
+    assert "its case cannot be read: " in shown.stderr
+    assert asked(guardian, home, "sessions", "s1", "--json").returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -130,8 +130,13 @@ def test_a_verdict_is_taken_back_by_the_id_of_its_finding_and_a_request_by_its_o
     told = [finding_id(Kind.DRIFT, "acme inc", session, 1) for session in (HOSTILE[3], HIDES)]
     guardian("dismiss", *told, "--reason", "the new release", *config)
     done = guardian("withdraw", *told, "fnd_none", "--tenant", "acme inc", "--reason", "the wrong ones", *config)
-    assert (done.returncode, done.stdout.splitlines()) == (1, [f"{each}: withdrawn" for each in told])
+    assert (done.returncode, done.stdout.splitlines()) == (
+        1,
+        [f"{each}: withdrawn; admin had said false_positive" for each in told],
+    )
     assert done.stderr.splitlines()[-1] == "2 taken back, 1 refused", done.stderr
+    again = guardian("withdraw", told[0], "--tenant", "acme inc", "--reason", "twice", *config)
+    assert (again.returncode, again.stdout) == (0, f"{told[0]}: nobody had judged it\n")
     listed = json.loads(guardian("findings", "--unjudged", "--json", *config).stdout)["items"]
     assert {*told} <= {view["finding"]["id"] for view in listed}
     exported = guardian("feedback", "export", *config).stdout
