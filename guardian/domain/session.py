@@ -60,9 +60,8 @@ def judged(detail: str) -> tuple[str, frozenset[str]]:
 
 
 CARRIER = HumanWord.REGISTERED
-"""In place of WITHDRAWN on the feed and in the archive, beside the finding that it is about: of the words that all
-readers know the one from which nothing follows for a session, and no label. Who does not know WITHDRAWN takes it
-for an envelope of which nothing else is heard; any other word would be a verdict or an act."""
+"""In place of WITHDRAWN in the archive, beside the finding that it is about: of the words that all its readers
+know the one of which they make nothing; any other would be a verdict or an act."""
 
 
 def left_standing(word: HumanWord, detail: str) -> HumanWord:

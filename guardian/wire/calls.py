@@ -18,6 +18,7 @@ _TOTAL_S = 30.0  # a long page may take longer than the silence before it
 _MOST_BYTES = 256 * 2**20  # a whole revocation list
 _DONE = (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED, httpx.codes.NO_CONTENT)
 _UNANSWERED = (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
+KNOWS = "Guardian-Knows"
 PROBLEM = "urn:guardian:problem:"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
@@ -77,9 +78,13 @@ class ControlCalls:
         body: BaseModel | None = None,
         seen: str | None = None,
         idempotency_key: str | None = None,
+        knows: str | None = None,
     ) -> Answer:
-        """`seen` is the digest of the case that an act is about: refused with 412 when the case moved on."""
-        got = self._send(method, path, query=query, body=body, seen=seen, idempotency_key=idempotency_key)
+        """`seen` is the digest of the case that an act is about: refused with 412 when the case moved on. `knows`
+        is what an older client would not make sense of."""
+        got = self._send(
+            method, path, query=query, body=body, seen=seen, idempotency_key=idempotency_key, knows=knows
+        )
         try:
             return answer.model_validate_json(got.content)
         except ValidationError as error:
@@ -98,11 +103,13 @@ class ControlCalls:
         body: BaseModel | None = None,
         seen: str | None = None,
         idempotency_key: str | None = None,
+        knows: str | None = None,
     ) -> httpx.Response:
         optional = {
             "Content-Type": None if body is None else "application/json",
             "If-Match": None if seen is None else f'"{seen}"',
             "Idempotency-Key": idempotency_key,
+            KNOWS: knows,
         }
         headers = {
             "Authorization": f"Bearer {self._bearer()}",

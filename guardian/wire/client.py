@@ -7,6 +7,7 @@ from urllib.parse import quote
 from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import SubjectType
+from guardian.domain.session import HumanWord
 from guardian.wire.approvals import (
     ApprovalDecision,
     ApprovalPage,
@@ -191,7 +192,8 @@ class ControlClient(ControlCalls):
 
     def changes(self, since: int) -> ChangeList:
         """What people said after entry `since` of the feed."""
-        return self._ask(ChangeList, "GET", "/v1/session-changes", query={"since": since, "limit": 500})
+        query, knows = {"since": since, "limit": 500}, HumanWord.WITHDRAWN.value
+        return self._ask(ChangeList, "GET", "/v1/session-changes", query=query, knows=knows)
 
     def register_envelope(self, envelope: Envelope) -> RegisteredEnvelope:
         """At session start and whenever it is re-issued; the same envelope again changes nothing."""

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from guardian.domain.batch import Change, ChangePage
 from guardian.domain.finding import Finding
-from guardian.domain.session import HumanWord
 from guardian.wire.client import ControlClient
-from guardian.wire.sessions import SessionChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +21,5 @@ class MonitorClient:
     def changes(self, since: int) -> ChangePage:
         """One page of what people said after `since`, in order."""
         told = self.client.changes(since)
-        return ChangePage(list(map(_change, told.items)), told.next, told.feed)
-
-
-def _change(told: SessionChange) -> Change:
-    word = HumanWord.WITHDRAWN if told.withdrawn else told.word
-    return Change(told.seq, told.key, word, told.at, told.detail, told.envelope)
+        items = [Change(each.seq, each.key, each.word, each.at, each.detail, each.envelope) for each in told.items]
+        return ChangePage(items, told.next, told.feed)

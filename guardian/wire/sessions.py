@@ -82,8 +82,7 @@ class ActResult(Body):
 
 
 class SessionChange(Body):
-    """One entry of the feed that the monitor tails. `withdrawn`: a verdict was taken back, of the finding that
-    `detail` names; its `word` is then one that every reader knows, and from which nothing follows."""
+    """One entry of the feed that the monitor tails."""
 
     seq: int
     tenant_id: Identifier
@@ -91,7 +90,6 @@ class SessionChange(Body):
     word: HumanWord
     at: AwareDatetime
     detail: str = ""
-    withdrawn: bool = False
     envelope: Envelope | None = None  # with REGISTERED: the version that `detail` is the digest of
 
     @property

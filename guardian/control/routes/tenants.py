@@ -1,8 +1,9 @@
 """Modes, the feed of people's words, and who the caller is."""
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from guardian.control.authentication.caller import Caller, Deps, TenantId, Writer
 from guardian.control.authority import may_read
@@ -10,6 +11,8 @@ from guardian.control.heard import unheard_tenant
 from guardian.control.people.modes import set_mode
 from guardian.control.problems import READS, documented
 from guardian.domain.revocation import LARGEST
+from guardian.domain.session import HumanWord
+from guardian.wire.calls import KNOWS
 from guardian.wire.sessions import ChangeList, ModeRequest, ModeView, WhoAmI
 
 router = APIRouter(prefix="/v1", tags=["tenants"])
@@ -21,16 +24,22 @@ def list_session_changes(
     caller: Caller,
     since: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+    knows: Annotated[
+        str, Header(alias=KNOWS, max_length=200, description="Words that older monitors do not know, by commas.")
+    ] = "",
 ) -> ChangeList:
-    """What people (or policy on their behalf) said about sessions, in order, after entry `since`.
+    """What people (or policy on their behalf) said about sessions, in order, after entry `since`. Who does not say
+    that it knows the word `withdrawn` hears of no verdict that was taken back.
 
     A page may end before `limit` where it carries long envelopes: `more` says whether to ask on.
     """
     may_read(deps, caller, "readChanges")
+    withdrawn = HumanWord.WITHDRAWN.value in map(str.strip, knows.split(","))
     with deps.store.read() as rows:
-        shown = rows.sessions.changes(since, caller.scope, limit)
+        told = partial(rows.sessions.changes, scope=caller.scope, withdrawn=withdrawn)
+        shown = told(since, limit=limit)
         end = shown[-1].seq if shown else min(since, rows.head().change_seq)
-        more = bool(shown) and bool(rows.sessions.changes(end, caller.scope, 1))
+        more = bool(shown) and bool(told(end, limit=1))
         feed = rows.audit.digest(1)  # each backup has it, and no other database
     return ChangeList(items=tuple(shown), next=end, more=more, feed=feed)
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from guardian.domain.envelope import Envelope
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind, Severity
 from guardian.domain.identity import SessionKey
-from guardian.domain.session import CARRIER, HumanWord
+from guardian.domain.session import HumanWord
 from guardian.store.columns import in_key, storable
 from guardian.store.control.findings import WORST, FindingRows
 from guardian.store.control.head import next_change
@@ -330,8 +330,9 @@ class SessionRows:
         """Flagged while a finding accuses it, and no longer."""
         self._update(key, {"flagged": FindingRows(self.connection).accusing(key)})
 
-    def changes(self, since: int, scope: Scope, limit: int) -> list[SessionChange]:
-        """The next ones in order, at most `limit`; fewer where their envelopes are long, and at least one."""
+    def changes(self, since: int, scope: Scope, limit: int, *, withdrawn: bool = True) -> list[SessionChange]:
+        """The next ones in order, at most `limit`; fewer where their envelopes are long, and at least one. Without
+        `withdrawn` those that take no verdict back."""
         told = and_(
             envelope.c.tenant_id == change.c.tenant_id,
             envelope.c.session_id == change.c.session_id,
@@ -340,6 +341,7 @@ class SessionRows:
         )
         wanted = select(change, envelope.c.envelope).outerjoin(envelope, told)
         wanted = wanted.where(change.c.seq > since, within(change.c.tenant_id, scope))
+        wanted = wanted if withdrawn else wanted.where(change.c.word != HumanWord.WITHDRAWN.value)
         wanted = wanted.order_by(change.c.seq).limit(limit).execution_options(yield_per=_AT_ONCE)
         found: list[SessionChange] = []
         room = _PAGE
@@ -387,9 +389,7 @@ def _bearing(named: Mapping[str, str], *, walked: bool) -> list[ColumnElement[bo
 
 def _change(row: Row[Any]) -> SessionChange:
     told = row.envelope and Envelope.model_validate_json(row.envelope)
-    withdrawn = row.word == HumanWord.WITHDRAWN.value
-    word = CARRIER if withdrawn else row.word
-    return SessionChange(**(row._asdict() | {"envelope": told, "withdrawn": withdrawn, "word": word}))
+    return SessionChange(**(row._asdict() | {"envelope": told}))
 
 
 def _stored(row: Row[Any]) -> StoredSession:

@@ -21,6 +21,7 @@ def outside(value):
 
 
 EXPORT, SEND = outside("crm.export"), outside("email.send")
+KNOWS = {"Guardian-Knows": "more, withdrawn"}
 VERDICTS = ["false_positive", "benign", "confirmed"]
 
 
@@ -63,8 +64,8 @@ def labels(stage):
 
 
 def newest_words(stage, count=1):
-    items = stage.call("GET", "/v1/session-changes", "monitor").json()["items"][-count:]
-    return [(each["word"], each["withdrawn"], *judged(each["detail"])) for each in items]
+    items = stage.call("GET", "/v1/session-changes", "monitor", headers=KNOWS).json()["items"][-count:]
+    return [(each["word"], *judged(each["detail"])) for each in items]
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
@@ -93,7 +94,7 @@ def test_it_accuses_again_and_what_another_dismissal_waved_through_does_not(stag
     assert stage.status() == "active"
     say(stage, other)
     assert stage.status() == "flagged"
-    assert newest_words(stage) == [("registered", True, other, set(SEND[0].told.remembered))]
+    assert newest_words(stage) == [("withdrawn", other, set(SEND[0].told.remembered))]
     late = [stage.submit(a_finding(n=n, breaches=each)) for n, each in ((5, EXPORT), (6, SEND))]
     assert [each.json().get("code", each.json().get("effect")) for each in late] == ["superseded", "flag"]
 
@@ -103,7 +104,7 @@ def test_a_finding_that_cannot_be_read_keeps_nothing_waved_through(stage, two):
     with stage.deps.store.write() as rows:
         rows.connection.exec_driver_sql("UPDATE control_finding SET finding = '{}' WHERE id = ?", (two[0],))
     assert say(stage, two[1])["digest"] == ""
-    assert newest_words(stage) == [("registered", True, two[1], set(SEND[0].told.remembered))]
+    assert newest_words(stage) == [("withdrawn", two[1], set(SEND[0].told.remembered))]
 
 
 def test_whoever_saw_the_case_takes_back_all_that_one_dismissal_was_of(stage, a_finding, two):
@@ -115,7 +116,7 @@ def test_whoever_saw_the_case_takes_back_all_that_one_dismissal_was_of(stage, a_
     told = say(stage, two[1], case=True)
     assert (told["also"], told["unjudged"]) == ([two[0]], 0)
     assert (stage.status(), case(stage)[:2], labels(stage)) == ("flagged", ("flagged", 2), [(third, "benign")])
-    assert [words[2] for words in newest_words(stage, 2)] == two
+    assert [words[1] for words in newest_words(stage, 2)] == two
     assert stage.audit(result="withdrawn")[-1]["with_it"] == [two[0]]
     assert session(stage)["last_word"] == "false_positive", "of the third it stands"
 
@@ -148,7 +149,7 @@ def test_a_session_that_was_given_back_stays_so(stage, two, verdict):
     say(stage, two[1])
     assert (before, case(stage)[0], stage.status()) == ("reinstated", "reinstated", "active")
     assert session(stage)["last_word"] == "reinstated"
-    rules = newest_words(stage)[0][3]
+    rules = newest_words(stage)[0][2]
     assert rules == {"-"}, "of what they knew when they gave it back it is not accused again"
 
 
@@ -158,9 +159,9 @@ def test_what_was_confirmed_beside_it_stands_for_monitors_too(stage, two):
     say(stage, two[1])
     assert session(stage)["last_word"] == "confirmed"
     rules = {*SEND[0].told.remembered, "confirmed"}
-    assert newest_words(stage) == [("registered", True, two[1], rules)]
+    assert newest_words(stage) == [("withdrawn", two[1], rules)]
     say(stage, two[0])
-    assert newest_words(stage) == [("registered", True, two[0], {"-"})], "a confirmation had pardoned nothing"
+    assert newest_words(stage) == [("withdrawn", two[0], {"-"})], "a confirmation had pardoned nothing"
     assert session(stage)["last_word"] is None
 
 
@@ -182,7 +183,7 @@ def test_that_a_gateway_was_at_fault_leaves_nothing_confirmed_of_what_the_sessio
     say(stage, gap.id, "confirmed")
     say(stage, two[1], "benign")
     say(stage, two[1])
-    assert newest_words(stage) == [("registered", True, two[1], {*SEND[0].told.remembered})]
+    assert newest_words(stage) == [("withdrawn", two[1], {*SEND[0].told.remembered})]
 
 
 def test_what_a_dismissal_had_cleared_with_it_accuses_again(stage, a_finding, two):
@@ -225,7 +226,7 @@ def test_a_second_click_changes_nothing_and_is_no_act_on_the_case(stage, two):
     say(stage, two[1], seen=seen)
     before = case(stage)
     assert say(stage, two[1], seen=seen)["verdict"] is None
-    assert (case(stage), newest_words(stage)[0][2]) == (before, two[1])
+    assert (case(stage), newest_words(stage)[0][1]) == (before, two[1])
     assert [line["result"] for line in stage.audit(action="dismiss")] == ["benign", "withdrawn", "not_judged"]
 
 
@@ -287,16 +288,17 @@ class OlderChange(BaseModel):
     envelope: dict[str, object] | None = None
 
 
-def test_a_monitor_that_does_not_know_the_word_hears_of_an_envelope_that_is_none(stage, two):
+def test_a_monitor_that_does_not_know_the_word_goes_on_without_it(stage, two):
     for verdict in VERDICTS:
         say(stage, two[1], verdict)
         say(stage, two[1])
-    got = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
-    heard = [OlderChange.model_validate(each) for each in got]
-    assert [each.word for each in heard] == [
-        "false_positive", "registered", "false_positive", "registered", "confirmed", "registered",
-    ]  # fmt: skip
-    assert all(each.envelope is None for each in heard)
+    for knows in ({}, {"Guardian-Knows": "more"}):
+        page = stage.call("GET", "/v1/session-changes", "monitor", headers=knows).json()
+        heard = [OlderChange.model_validate(each) for each in page["items"]]
+        assert [each.word for each in heard] == ["false_positive", "false_positive", "confirmed"]
+        assert page["more"] is False
+    after = stage.call("GET", "/v1/session-changes", "monitor", params={"since": page["next"]}).json()
+    assert (after["items"], after["next"], after["more"]) == ([], page["next"], False)
     listed = json.dumps(stage.call("GET", "/v1/sessions", "analyst").json())
     assert "withdrawn" not in listed, "nor does a list of sessions say it"
 
