@@ -106,6 +106,16 @@ def test_from_an_alert_to_the_evidence_to_a_revocation(served, someone, scribe):
     assert page.troubles == []
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_line_of_a_list_ends_between_phrases(served, someone, scribe, width):
+    served.submit(scribe.finding("a_session_of_some_length", n=7))
+    page = someone("maya", viewport={"width": width, "height": 900})
+    for told in page.get_by_text(re.compile(r"^[0-9]+ findings?, last")).all():
+        assert told.evaluate("each => [...each.getClientRects()].length") == 1
+        assert told.bounding_box()["height"] < 30, "it lies on one line"
+    assert page.troubles == []
+
+
 def test_dismissing_with_the_keyboard_alone(served, someone, scribe):
     served.submit(scribe.finding("keys_1", n=4))
     page = someone("maya")
