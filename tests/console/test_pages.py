@@ -575,6 +575,21 @@ def test_the_trail_is_shown_to_who_watches_the_watchers(site, scribe):
     assert (maya.get("/console/audit").status_code, "/console/audit" in maya.page()) == (403, False)
 
 
+def test_a_canary_has_no_page_and_its_entry_no_link(site):
+    with site.deps.store.write() as rows:
+        rows.audit.note(
+            "selfTest",
+            at=site.clock(),
+            actor="guardian",
+            tenant_id="guardian",
+            session_id="canary-1",
+            result="revoked",
+        )
+    html = site.signed_in("root", "admin", "*").page("/console/audit")
+    assert "<bdi>canary-1</bdi>" in html
+    assert "id=canary-1" not in html
+
+
 def test_an_entry_that_cannot_be_read_is_shown_as_one(site):
     with site.deps.store.write() as rows:
         rows.connection.exec_driver_sql("UPDATE control_audit SET record = 'no JSON' WHERE seq = 2")
@@ -644,6 +659,10 @@ def test_news_about_guardian_itself_are_findings_without_a_session(site):
     assert "second person" in html
     assert "All the evidence" not in html
     assert "/console/act" not in html, "it accuses nobody, so nobody is asked for a verdict"
+    assert "% of the score" not in html, "it has none"
+    assert "What policy decided" not in html, "policy was not asked"
+    assert "wants setMode enforce" in html
+    assert "Versions" in html
     assert "guardian itself" in browser.page("/console/findings")
 
 
