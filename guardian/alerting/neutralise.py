@@ -10,7 +10,7 @@ from guardian.domain.text import CUT, as_name, plain, visible
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%", "＝", "＋", "－", "＠")
 _SCHEME = re.compile(r"(?i)://|(?<=mailto):|(?<=tel):")
 _WWW = re.compile(r"(?i)www\.")  # within a word too: some programs see 漢字www.evil.example as two
-_EMOJI = re.compile(r":(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
+_EMOJI = re.compile(r"(?!(?<=(?<![\d:])\d\d):\d\d:\d\d(?![\d:])):(?=[a-z0-9_+'-]+:)", re.I)  # none in 06:39:59
 _MENTION = re.compile(r"(?<!\w)([@#])(?=\w)")
 _OUTER_UNDERSCORE = re.compile(r"(?<!\w)_+|_+(?!\w)")
 _STANDS_IN = re.compile(rf"[ˋ＠{CUT}]|\[[.:]\]|‹U\+[0-9A-F]{{4,6}}(×[0-9]+)?›")

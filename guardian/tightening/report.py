@@ -15,7 +15,7 @@ from guardian.tightening.wording import said, whom
 
 _LOOKALIKE = str.maketrans({"@": "＠", "$": "＄"})  # of these some forges take no backslash for an answer
 _SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*{}[]<>#|~!&"})
-_EMOJI = re.compile(r":(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
+_EMOJI = re.compile(r"(?!(?<=(?<![\d:])\d\d):\d\d:\d\d(?![\d:])):(?=[a-z0-9_+'-]+:)", re.I)  # none in 06:39:59
 _OPENING = re.compile(r"(?<!\w)_+")
 _SCHEME, _WWW = re.compile("(?i)(mailto|xmpp):|:(?=//)"), re.compile(r"(?i)(www)\.")
 """What code forges turn into links by themselves: https://github.github.com/gfm/#autolinks-extension-"""

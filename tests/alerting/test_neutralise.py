@@ -65,13 +65,17 @@ def test_spans_of_code_hold_all_of_a_text_each_within_its_bound(text: str, limit
     assert not any(re.search(r"&[a-z]*\Z", span[1:-1]) for span in spans), "no entity is cut in two"
 
 
+TIME = re.compile(r"(?<![\d:])\d\d:\d\d:\d\d(?![\d:])")
+"""What is read as a time of day, and as no emoji."""
+
+
 @given(HOSTILE, LIMIT)
 def test_prose_carries_no_markup_mention_link_or_emoji(text: str, limit: int) -> None:
     shown = prose(text, limit)
     assert not set(shown.replace("[:]", "").replace("[.]", "")) & set("*~`[]")
     assert not re.search(r"(?<!\w)[@#]\w", shown)
     assert "://" not in shown
-    assert not re.search(r":[a-z0-9_+'-]+:", shown, re.IGNORECASE)
+    assert not re.search(r":[a-z0-9_+'-]+:", TIME.sub(" ", shown), re.IGNORECASE)
     assert not re.search(r"(?<!\w)_\w.*\w_(?!\w)", shown)
 
 
@@ -107,6 +111,8 @@ def test_ordinary_words_are_left_as_they_are(text: str) -> None:
         ("*bold* _slant_ ~gone~", "∗bold∗ ＿slant＿ ∼gone∼"),
         ("review_customer_contract", "review_customer_contract"),
         (":white_check_mark: approved", "∶white_check_mark: approved"),
+        (":100: :39: 12:100:12", "∶100: ∶39: 12∶100:12"),
+        ("expired at 2026-12-02T06:39:59.350000+00:00", "expired at 2026-12-02T06:39:59.350000+00:00"),
         ("> quoted", "› quoted"),
         ("[text](javascript:alert(1))", "［text］(javascript:alert(1))"),
         ("Tom & Jerry", "Tom &amp; Jerry"),

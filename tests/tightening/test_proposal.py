@@ -279,6 +279,7 @@ def test_text_of_agents_becomes_no_link_by_itself_calls_nobody_and_is_not_set_of
 
 
 def test_text_of_agents_is_no_emoji_and_no_formula_on_a_code_forge():
+    assert inert("at 2026-12-02T06:39:59Z, :39:") == "at 2026-12-02T06:39:59Z, ∶39:"
     assert inert("crm.read :white_check_mark: approved :+1:") == "crm.read ∶white_check_mark: approved ∶+1:"
     assert inert(r"$\text{approved}$ $$x$$") == r"＄\\text\{approved\}＄ ＄＄x＄＄"
     assert inert("a : b, 12:30") == "a : b, 12:30"
