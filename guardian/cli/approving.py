@@ -159,7 +159,8 @@ def decide(
     if as_json:
         print_json(view)
     else:
-        typer.echo(one_line(f"{view.id} is {view.state}: {view.result}"))
+        came = "" if view.result == view.state else f": {view.result}"
+        typer.echo(one_line(f"{view.id} is {view.state}{came}"))
 
 
 def _show(items: tuple[ApprovalView, ...]) -> None:
