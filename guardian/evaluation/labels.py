@@ -209,8 +209,7 @@ def tell_unmet(labels: Labels, sessions: Collection[SessionKey]) -> None:
             " counts for neither",
         )
     if unmet := labels.unmet(sessions):
-        tell = _log.error if len(unmet) == len(labels.words) else _log.warning
-        tell(
+        (_log.error if len(unmet) == len(labels.words) else _log.warning)(
             "labels_meet_no_session",
             labels=f"{len(unmet)} of {len(labels.words)}",
             first=", ".join(unmet[:_NAMED_MOST]),

@@ -41,8 +41,9 @@ class ChangeTail:
                 failures = 0
             except (ControlError, StoreError) as error:
                 failures += 1
-                level = _log.warning if failures in (1, 5) or failures % 20 == 0 else _log.debug
-                level("session changes not read", error=str(error), retry_in_s=self._backoff.after(failures))
+                (_log.warning if failures in (1, 5) or failures % 20 == 0 else _log.debug)(
+                    "changes_not_read", error=str(error), retry_in_s=self._backoff.after(failures)
+                )
             self._asked.set()
             stop.wait(self._backoff.after(failures))
 

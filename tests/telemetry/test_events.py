@@ -75,6 +75,19 @@ def test_every_event_is_a_stable_word(events: list[tuple[str, str]]) -> None:
     assert not [(place, event) for place, event in events if not WORD.fullmatch(event)]
 
 
+def test_no_event_is_logged_by_a_method_that_was_kept_for_later(files: Files) -> None:
+    """`level = _log.info`, then `level(…)`: what it says would be read by none of these tests."""
+    for path, tree in files:
+        called = {id(part) for line in lines(tree) for part in ast.walk(line.func)}
+        for each in ast.walk(tree):
+            if (
+                isinstance(each, ast.Attribute)
+                and each.attr in LEVELS
+                and LOGGER.fullmatch(ast.unparse(each.value))
+            ):
+                assert id(each) in called, f"{path}:{each.lineno}"
+
+
 def test_the_events_that_operators_are_told_of_are_logged(events: list[tuple[str, str]]) -> None:
     told = (PACKAGE.parent / "config" / "README.md").read_text("utf-8")
     (named,) = re.findall(r"^- \*\*The log\*\*: [^\n]*Worth an alert: (.*?)^- ", told, re.MULTILINE | re.DOTALL)

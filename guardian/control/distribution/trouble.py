@@ -54,8 +54,9 @@ class Trouble:
         """So often in a row. People hear of it once something has waited for long."""
         self._count("failed")
         reason = f"{type(error).__name__}: {error}"[:300]
-        level = self.log.warning if failures in (1, 5) or failures % 20 == 0 else self.log.debug
-        level("push_failed", failures=failures, error=reason)
+        (self.log.warning if failures in (1, 5) or failures % 20 == 0 else self.log.debug)(
+            "push_failed", failures=failures, error=reason
+        )
         try:
             since, what = self._waits()
             if since is not None and self._lag(since) > _LATE.total_seconds():
