@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from guardian.bootstrap.control import Control
-from guardian.cli import approving, revoked, sessions
+from guardian.cli import approving, findings, revoked, sessions
 from guardian.cli.common import WAITS
 from guardian.commands import tokens
 from guardian.commands.initialise import initialise
@@ -42,6 +42,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     sessions.register(app)
     revoked.register(app)
     approving.register(app)
+    findings.register(app)
     control = Control(settings, metrics=Metrics(), port=0)
     control.start()
     body["control"]["url"] = control.url
@@ -93,11 +94,17 @@ def test_what_waits_can_be_denied_or_withdrawn(terminal: Terminal) -> None:
 def test_leaving_shadow_waits_and_going_back_does_not(terminal: Terminal) -> None:
     asked = _said(terminal("cleo", "mode", "acme", "canary", "--percent", "10", *WHY), WAITS)
     assert "acme: shadow (default)" in asked
+    assert "canary_percent=10 mode=canary" in _said(terminal("ann", "approvals"))
     assert "the change of mode of acme waits for a second person" in asked
     assert _id(_said(terminal("ann", "mode", "acme"))) == _id(asked), "whoever looks sees what waits"
     assert "the mode is canary for 10 %" in _said(terminal("ben", "approve", _id(asked), *WHY))
     assert "acme: canary 10 %, set by cleo: looked at it" in _said(terminal("ann", "mode", "acme"))
     assert "acme: shadow, set by ben" in _said(terminal("ben", "mode", "acme", "shadow", *WHY))
+    _said(terminal("cleo", "mode", "acme", "enforce", *WHY), WAITS)
+    told = _said(terminal("ann", "approvals"))
+    assert ("mode=enforce" in told, "canary_percent" in told) == (True, False), (
+        "where there is no share, none is told"
+    )
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])

@@ -250,11 +250,11 @@ def _approval(row: Row[Any]) -> StoredApproval:
 
 
 def particulars(act: Mapping[str, Any]) -> dict[str, str]:
-    """What will be done, for whoever has to approve it; the reason is told beside it."""
+    """What will be done, for whoever has to approve it; the reason is told beside it. A share of 0 is none."""
     return {
         name: told if isinstance(told, str) else json.dumps(told, sort_keys=True)
         for name, told in act.items()
-        if name != "reason"
+        if name != "reason" and (name, told) != ("canary_percent", 0)
     }
 
 
