@@ -67,7 +67,10 @@ def show_made(made: "Made", out: Path | None, *, as_json: bool) -> None:
         typer.echo(escape(made.files["REPORT.md"]))
     else:
         holds = counted(len(proposal.restrictions), "restriction")
-        typer.echo(f"{out}: {holds}; read {out}/REPORT.md, merge what you agree with")
+        then = (
+            "merge what you agree with" if proposal.restrictions else "which says what too little is known about"
+        )
+        typer.echo(f"{out}: {holds}; read {out}/REPORT.md, {then}")
         show_backtest(proposal.backtest, proposal)
         for name, wrong in problems.items():
             for each in wrong:
@@ -77,7 +80,10 @@ def show_made(made: "Made", out: Path | None, *, as_json: bool) -> None:
 def show_backtest(tested: "Backtest", own: "Proposal | None", *, wholly: bool = True) -> None:
     """`own` where the calls are those that it was made from, if not `wholly` only a part of them."""
     if own is not None:
-        typer.echo(f"honest sessions to come that any of it touches: {own.foretold} (two bounds of 95 %, added)")
+        from guardian.tightening.promise import foretold
+
+        share = foretold(own.promised, "two bounds of 95 %, added")
+        typer.echo(f"honest sessions to come that any of it touches: {share}")
     made_from = "" if own is None else f", {'' if wholly else 'in part '}of those that it was made from"
     made_from += "" if own is None else " (few by construction)"
     typer.echo(

@@ -29,14 +29,15 @@ def promised(rows: Mapping[Scope, Sequence[Restriction]]) -> Promise | None:
     return Promise(total / max(1, sum(sessions.values())), max(known.values(), default=0.0))
 
 
-def foretold(promise: Promise | None) -> str:
-    """In words."""
+def foretold(promise: Promise | None, how: str = "") -> str:
+    """In words; `how` stands in brackets behind a figure, where there is one."""
     if promise is None:
         return "not known, as an earlier version proposed it or people added to it"
     if not promise.worst:
         return "none, as nothing is narrowed"
     at_most, worst = f"{promise.at_most:.1%}", f"{promise.worst:.1%}"
-    return f"at most {at_most}" + (f", in the worst role {worst}" if worst != at_most else "")
+    of_roles = f", in the worst role {worst}" if worst != at_most else ""
+    return f"at most {at_most}{of_roles}" + (f" ({how})" if how else "")
 
 
 def promised_of(rows: Sequence[Restriction]) -> float | None:

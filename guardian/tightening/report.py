@@ -10,6 +10,7 @@ from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime
 from guardian.domain.text import counted, plain, some
 from guardian.tightening.grants import Grant
 from guardian.tightening.mining import Abstention
+from guardian.tightening.promise import foretold
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
@@ -20,6 +21,7 @@ _OPENING = re.compile(r"(?<!\w)_+")
 _SCHEME, _WWW = re.compile("(?i)(mailto|xmpp):|:(?=//)"), re.compile(r"(?i)(www)\.")
 """What code forges turn into links by themselves: https://github.github.com/gfm/#autolinks-extension-"""
 _MOST_EXAMPLES = 10
+_HOW = "two bounds of 95 %, added; if they are like the window's"
 _NUMBER = re.compile(r"\d[\d,]*")
 _FOOT = """\
 Evidence: the role's honest sessions in the window, their calls and days; when honest work last did what is now
@@ -48,8 +50,7 @@ def report(
         "|---|---|",
         f"| privilege surface (tool × kind of resource × data class) | {area.before:,} → {area.after:,} "
         f"(−{area.removed:.0%}) |",
-        f"| **honest sessions to come that any of it touches** | {proposal.foretold} "
-        "(two bounds of 95 %, added; if they are like the window's) |",
+        f"| **honest sessions to come that any of it touches** | {foretold(proposal.promised, _HOW)} |",
         "| honest calls newly denied in the backtest: of those that it was made from, so 0 by construction, "
         "but for unusual sessions | "
         f"{test.honest_denied:,} of {test.honest:,} ({'–' if test.cost is None else f'{test.cost:.3%}'}), in "

@@ -190,7 +190,10 @@ def test_what_the_merged_proposal_refuses_is_told_where_it_is_asked_what_it_cost
 def test_where_no_honest_call_was_replayed_nobody_knows_the_cost_and_ci_fails(guardian, tmp_path):
     day = (BEGIN + timedelta(days=1)).isoformat()
     words = ("--tenant", "estate", "--until", day, "--out", tmp_path / "early", "--fail-over", "0")
-    assert "0 restrictions" in guardian("propose", *words), "a day is too little to narrow anything by"
+    told = guardian("propose", *words)
+    assert "0 restrictions" in told, "a day is too little to narrow anything by"
+    assert "REPORT.md, which says what too little is known about" in told
+    assert ("none, as nothing is narrowed\n" in told, "two bounds" in told) == (True, False), "there is no figure"
     told = guardian("backtest", tmp_path / "early", "--fail-over", "0.001", expect=1)
     assert "0 of 0 honest calls newly denied (–)" in told
     assert "nobody knows the cost" in told

@@ -222,6 +222,7 @@ def test_roles_count_by_their_sessions_and_the_worst_is_told():
     assert found.at_most == pytest.approx(0.1 * upper_bound(0, 60) + 0.9 * max(0.015, upper_bound(0, 540)))
     assert foretold(found) == f"at most {found.at_most:.1%}, in the worst role {found.worst:.1%}"
     assert foretold(Promise(0.02, 0.02)) == "at most 2.0%"
+    assert foretold(Promise(0.02, 0.02), "two bounds") == "at most 2.0% (two bounds)"
 
 
 def test_one_role_is_its_own_worst_and_is_told_once():
@@ -245,4 +246,5 @@ def test_of_a_proposal_of_an_earlier_version_nobody_knows():
     assert promised({SCOPE: [Restriction.from_json(old)]}) is None
     assert "not known" in foretold(None)
     assert promised({Scope("a", "b", "c"): []}) == Promise(0.0, 0.0)
-    assert foretold(Promise(0.0, 0.0)) == "none, as nothing is narrowed"
+    assert foretold(Promise(0.0, 0.0), "two bounds") == "none, as nothing is narrowed"
+    assert "two bounds" not in foretold(None, "two bounds")
