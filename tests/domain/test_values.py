@@ -121,7 +121,7 @@ def test_a_delegation_is_a_task_that_no_log_can_name_and_all_who_belong_to_it_as
 
 
 def test_the_words_of_people_are_their_wire_names() -> None:
-    said = {"revoked", "reinstated", "false_positive", "confirmed", "lapsed", "registered"}
+    said = {"revoked", "reinstated", "false_positive", "confirmed", "lapsed", "registered", "withdrawn"}
     assert {word.value for word in HumanWord} == said
 
 
