@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from kafka.cluster import ClusterMetadata
 from until import until
 
 from guardian.domain.record import Place
@@ -76,7 +77,10 @@ def test_where_every_partition_ends_is_told_at_the_start_and_what_is_older_is_no
     assert [record.value for record in reader.got] == [b"newer"]
 
 
-def test_a_topic_that_does_not_exist_ends_at_its_beginning(bus):
+def test_a_topic_that_does_not_exist_ends_at_its_beginning(bus, monkeypatch):
+    # kafka-python 3.0 does not hand its option on: a tenth of a second after a consumer subscribed, it asks for
+    # the topics in a way that has a broker that makes topics make this one. Here it is about our own question.
+    monkeypatch.setitem(ClusterMetadata.DEFAULT_CONFIG, "allow_auto_create_topics", False)
     reader = bus.reader("not-there", "g-newest").start()
     for _ in range(2):  # and is not made by the question
         assert reader.consumer.ends() == {Place("not-there", 0): 0}
