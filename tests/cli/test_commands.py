@@ -183,11 +183,15 @@ def test_what_is_no_regular_file_is_said_to_be_none(guardian) -> None:
     ("hit", "command", "pid", "code"),
     [
         ("SIGINT", "findings", 2, 130),
-        ("SIGTERM", "watch", 2, -15),
-        ("SIGTERM", "watch", 1, 143),
+        ("SIGTERM", "watch", 2, 0),
+        ("SIGTERM", "--debug serve", 1, 0),
+        ("SIGTERM", "watch --file=log.jsonl", 2, 130),
+        ("SIGTERM", "watch --file log.jsonl", 1, 130),
+        ("SIGTERM", "findings --tenant run", 2, -15),
+        ("SIGTERM", "findings", 1, 143),
         ("SIGHUP", "watch", 2, 7),
         ("SIGHUP", "serve", 2, 7),
-        ("SIGHUP", "findings", 2, -1),
+        ("SIGHUP", "findings --tenant run", 2, -1),
     ],
 )
 def test_what_a_signal_does_while_the_command_line_is_imported(
@@ -198,7 +202,7 @@ def test_what_a_signal_does_while_the_command_line_is_imported(
     script += "real = builtins.__import__\ndef hit(name, *a, **k):\n"
     script += f"    if name == 'guardian.cli': signal.raise_signal(signal.{hit}); sys.exit(7)\n"
     script += "    return real(name, *a, **k)\nbuiltins.__import__ = hit\nm.main()"
-    done = subprocess.run([sys.executable, "-c", script, command], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script, *command.split()], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (code, "")
 
 
