@@ -155,12 +155,14 @@ METRICS: Mapping[Metric, Spec] = {
         ("channel", "outcome"),
     ),
     "guardian_alert_queue_depth": Spec(
-        "gauge", "Alerts waiting, by channel. Growing: the channel is down or rate-limits.", ("channel",)
+        "gauge",
+        "Alerts waiting, by channel. Growing: the channel is down or rate-limits; `guardian alerts list`.",
+        ("channel",),
     ),
     "guardian_alerts_held": Spec(
         "gauge",
-        "Alerts of what became of findings that wait for an earlier one, by channel. For long: that was refused; "
-        "`guardian alerts list`, mend it, `release` or `drop`.",
+        "Alerts of what became of findings that wait for an earlier one, by channel. For long: that was refused, "
+        "or the channel is down; `guardian alerts list`, mend it, `release` or `drop` what was refused.",
         ("channel",),
     ),
     "guardian_auth_failures_total": Spec(
