@@ -11,6 +11,7 @@ from guardian.revocation.caep import PUSH, SUBJECT_MEMBERS
 router = APIRouter(tags=["system"])
 
 
+@router.head("/.well-known/ssf-configuration", include_in_schema=False)
 @router.get("/.well-known/ssf-configuration", responses=documented(404))
 async def ssf_configuration(deps: Deps, response: Response) -> dict[str, Any]:
     """Static streams: receivers are named in guardian's configuration, so there are no stream endpoints."""

@@ -61,6 +61,7 @@ def _at_hand(part: Callable[[], object]) -> bool:
         return False
 
 
+@router.head("/.well-known/jwks.json", include_in_schema=False)
 @router.get("/.well-known/jwks.json", responses={503: documented(503)[503]})
 async def jwks(deps: Deps, response: Response) -> dict[str, Any]:
     """The keys that verify guardian's signatures (RFC 7517)."""
@@ -68,6 +69,7 @@ async def jwks(deps: Deps, response: Response) -> dict[str, Any]:
     return deps.tokens.keys.current().jwks()
 
 
+@router.head("/metrics", include_in_schema=False, response_class=Response)
 @router.get(
     "/metrics",
     responses=documented(401, 403, 503) | {200: {"content": {"text/plain": {}}, "description": "Prometheus text"}},
