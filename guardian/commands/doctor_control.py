@@ -73,8 +73,7 @@ def token_checked(settings: Settings) -> str:
     except ControlError as error:
         if error.status not in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise
-        why = error.code or error.status
-        raise ControlError(f"control does not take {path} ({why}); {_ANOTHER.format('monitor')}") from error
+        raise _not_taken(path, error, "monitor") from error
     if who.role != "monitor":
         raise ControlError(f"{path} is of {who.id}, with role {who.role}; {_ANOTHER.format('monitor')}")
     return f"control takes it: {who.id}, of {', '.join(who.tenants)}, until {who.expires_at:%Y-%m-%d}"
@@ -98,7 +97,7 @@ def watching_checked(settings: Settings) -> str:
         if error.status == httpx.codes.FORBIDDEN:
             raise Unknown(f"not asked: control does not let {path} ask; `guardian gateways` shows it") from error
         if error.status == httpx.codes.UNAUTHORIZED:
-            raise ControlError(f"control does not take {path}; {_ANOTHER.format('admin')}") from error
+            raise _not_taken(path, error, "admin") from error
         raise
     unread = any(each.state == "unread" for each in watch.monitors)
     if watch.unprotected_s is not None:
@@ -151,6 +150,11 @@ def _asked(settings: Settings, path: Path, role: Role, ask: Callable[[ControlCli
             if error.status == 0:
                 raise Unknown("not asked: control does not answer") from error
             raise
+
+
+def _not_taken(path: Path, error: ControlError, role: Role) -> ControlError:
+    why = str(error).partition("; ")[0]
+    return ControlError(f"control does not take {path} ({why}); {_ANOTHER.format(role)}")
 
 
 def _moment(stamp: str) -> datetime | None:

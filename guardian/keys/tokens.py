@@ -29,8 +29,8 @@ _TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
 
 
 class RefusedToken(TokenError):
-    """A token that is not believed. `code` is for metrics; the caller is told nothing more than "invalid".
-    `principal` is whose it was, where its signature held."""
+    """A token that is not believed. `code` is for metrics; the caller is told nothing more than "invalid", or, of
+    one that guardian signed, that it has expired. `principal` is whose it was, where its signature held."""
 
     def __init__(self, code: str, principal: str | None = None) -> None:
         super().__init__(f"token refused: {code}")

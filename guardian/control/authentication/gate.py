@@ -129,6 +129,8 @@ class Gate:
             principal = deps.tokens.verify(token, now=deps.clock())
         except RefusedToken as refused:
             disbelieved(refused.code, refused.principal)
+            if refused.code == "expired":  # which only who holds a token that guardian signed is told
+                raise _invalid("this token has expired") from refused
             raise _invalid() from refused
         checked = deps.settings.client_certificates
         told = [] if checked is None else headers.getlist(checked.header)
@@ -202,8 +204,8 @@ def _too_large(most: int) -> Refusal:
     return Refusal(413, f"a request body may have {most} bytes")
 
 
-def _invalid() -> Refusal:
-    return Refusal(401, "this token is not valid here", headers=_challenge("invalid_token"))
+def _invalid(why: str = "this token is not valid here") -> Refusal:
+    return Refusal(401, why, headers=_challenge("invalid_token"))
 
 
 def _challenge(error: str = "") -> dict[str, str]:

@@ -97,6 +97,18 @@ def test_without_a_sound_token_every_route_gives_nothing(stage, tmp_path, method
         assert set(got.json()) == {"type", "title", "status", "code", "detail", "correlation_id"}
 
 
+def test_only_who_holds_a_token_that_was_signed_here_is_told_that_it_has_expired(stage, tmp_path):
+    stranger = Tokens(SigningKeys.create(tmp_path / "other.json"), "guardian", "guardian-control")
+    past = {"role": "admin", "tenants": ["acme"], "ttl": HOUR, "now": stage.clock() - timedelta(days=1)}
+    told = {}
+    for name, token in {**_forgeries(stage, tmp_path), "not ours": stranger.issue("a", **past).text}.items():
+        if token:
+            got = stage.client.get("/v1/whoami", headers={"Authorization": f"Bearer {token}"})
+            told[name] = got.json()["detail"], got.json()["code"]
+    assert told.pop("expired") == ("this token has expired", "unauthenticated")
+    assert set(told.values()) == {("this token is not valid here", "unauthenticated")}
+
+
 def test_refused_tokens_are_counted_by_reason(stage, tmp_path):
     for token in _forgeries(stage, tmp_path).values():
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -229,6 +241,15 @@ def test_health_is_open_and_says_nothing(stage):
     for method, path in product(("GET", "HEAD"), ("/healthz", "/readyz")):  # balancers probe with either
         got = stage.client.request(method, path)
         assert (got.status_code, got.content) == (200, b"")
+
+
+def test_what_is_scraped_or_fetched_without_its_body_is_answered_as_with_it(make_stage):
+    stage = make_stage(public_url="https://guardian.example")
+    for path in ("/metrics", "/.well-known/jwks.json", "/.well-known/ssf-configuration", "/openapi.json"):
+        got = stage.call("HEAD", path, "metrics", "*")
+        assert (got.status_code, got.content) == (200, b"")
+        assert got.headers["content-type"] == stage.call("GET", path, "metrics", "*").headers["content-type"]
+    assert stage.client.head("/metrics").status_code == 401
 
 
 def test_a_body_beyond_the_limit_is_refused_with_and_without_its_length(stage):
