@@ -1,13 +1,17 @@
 """alerts: try the channels, look at what they would show, and send again, or give up, what they refused."""
 
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import ControlOption, client
+from guardian.cli.asking import ControlOption, OnlyTenant, client
 from guardian.cli.common import FAULT, ConfigOption, JsonOption, escape, print_json, settings_from
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
+
+_Ids = Annotated[list[int] | None, typer.Argument(help="Ids from `alerts list`.")]
+_OnlyChannel = Annotated[str | None, typer.Option("--channel", help="Only what this channel refused.")]
 
 alerts_app = typer.Typer(
     no_args_is_help=True, help="Try the alert channels, look at what they show, and see to what they refused."
@@ -76,15 +80,16 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the alerts that a channel refused for good, with its reason; they went to the log instead. What became
     of one is held until the channel has it: how many that are stands there as well.
 
-    Slack is asked again by itself, within the hour: what waits for that is listed below them, without an id.
+    Slack is asked again by itself, within the hour: what waits for that is listed below them, without an id. So is
+    how much any other channel did not take yet, which is away or busy, and is tried again by itself.
     Example: guardian alerts list --json
     """
-    from guardian.commands.letters import refused_alerts, waiting_cases
+    from guardian.commands.letters import late_alerts, refused_alerts, waiting_cases
 
     settings = settings_from(config)
-    refused, waiting = refused_alerts(settings), waiting_cases(settings)
+    refused, waiting, late = refused_alerts(settings), waiting_cases(settings), late_alerts(settings)
     if as_json:
-        print_json([*refused, *waiting])
+        print_json([*refused, *waiting, *late])
         return
     for each in refused:
         about = f"{each['finding']}  {each['tenant_id']}/{each['session_id']}" if "finding" in each else "?"
@@ -93,52 +98,65 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     for case in waiting:
         about = f"{case['tenant_id']}/{case['session_id']}"
         typer.echo(escape(f"slack  asked again at {case['next_at']}  {about}  {case['why']}"))
+    for each in late:
+        waits = f"{each['channel']}  {each['waiting']} not taken since {each['since']}"
+        typer.echo(escape(f"{waits}  tried again at {each['next_at']}  {each['why']}"))
     slacks = f"; {len(waiting)} of Slack's wait, and `guardian alerts release --all` asks now" if waiting else ""
-    typer.echo(f"{counted(len(refused), 'alert')} refused{slacks}", err=True)
+    others = "".join(f"; {each['waiting']} waiting for {each['channel']}" for each in late)
+    typer.echo(f"{counted(len(refused), 'alert')} refused{slacks}{others}", err=True)
 
 
 @alerts_app.command()
 def release(
-    ids: Annotated[list[int] | None, typer.Argument(help="Ids from `alerts list`.")] = None,
+    ids: _Ids = None,
     every: Annotated[bool, typer.Option("--all", help="Every one; Slack is asked again at once.")] = False,
+    channel: _OnlyChannel = None,
+    tenant: OnlyTenant = None,
     config: ConfigOption = None,
 ) -> None:
-    """Let control send refused alerts again, once what they were refused for is mended.
+    """Let control send refused alerts again, once what they were refused for is mended. It is audited.
 
     A channel that took one before and cannot be asked gets it again, under the same id.
     Example: guardian alerts release 17
     """
-    from guardian.commands.letters import hurry_cases, release_alerts
+    from guardian.commands.letters import release_alerts
+    from guardian.store.control.alerts import Chosen
 
     if bool(ids) == every:
         raise ConfigurationError("name the alerts to send again, or say --all")
-    settings = settings_from(config)
-    released = release_alerts(settings, ids or None)
-    hurried = hurry_cases(settings) if every else 0
-    absent = sorted(set(ids or ()) - set(released))
-    told = f"; not refused: {', '.join(map(str, absent))}" if absent else ""
+    released, hurried = release_alerts(settings_from(config), Chosen(ids or None, channel, tenant))
     slacks = f"; {hurried} of Slack's are tried again now" if hurried else ""
-    typer.echo(f"{len(released)} released{told}{slacks}")
-    if absent:
-        raise typer.Exit(FAULT)
+    _say(f"{len(released)} released", ids, [each.id for each in released], slacks)
 
 
 @alerts_app.command()
 def drop(
-    ids: Annotated[list[int], typer.Argument(help="Ids from `alerts list`.")],
+    ids: _Ids = None,
+    every: Annotated[bool, typer.Option("--all", help="Every one that was refused.")] = False,
+    channel: _OnlyChannel = None,
+    tenant: OnlyTenant = None,
     config: ConfigOption = None,
 ) -> None:
     """Give refused alerts up: who refused one does not get it any more, nor what became of that finding, where it
-    was told nothing else of it. They stay in the log.
+    was told nothing else of it. They stay in the log, and it is audited. What two channels refused has one id.
 
-    Example: guardian alerts drop 17
+    Example: guardian alerts drop 17   (or: guardian alerts drop --all --channel webhook --tenant tenant_acme)
     """
     from guardian.commands.letters import drop_alerts
+    from guardian.store.control.alerts import Chosen
 
-    dropped, behind = drop_alerts(settings_from(config), ids)
-    absent = sorted(set(ids) - set(dropped))
-    told = f"; not refused: {', '.join(map(str, absent))}" if absent else ""
+    if bool(ids) == every:
+        raise ConfigurationError("name the alerts to give up, or say --all")
+    dropped = drop_alerts(settings_from(config), Chosen(ids or None, channel, tenant))
+    behind = sum(each.held for each in dropped)
     held = f", with {behind} that they held back" if behind else ""
-    typer.echo(f"{len(dropped)} dropped{held}{told}")
+    _say(f"{len(dropped)} dropped{held}", ids, [each.id for each in dropped])
+
+
+def _say(done: str, ids: Sequence[int] | None, found: Collection[int], more: str = "") -> None:
+    """What was done, and which of the ids were not there; then it raises Exit with FAULT."""
+    absent = sorted(set(ids or ()) - set(found))
+    told = f"; not refused: {', '.join(map(str, absent))}" if absent else ""
+    typer.echo(f"{done}{told}{more}")
     if absent:
         raise typer.Exit(FAULT)

@@ -1,9 +1,10 @@
 """What is kept of trouble, as operators see it: dead letters, and what was refused (findings, alerts)."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from itertools import chain, islice
 
 from pydantic import ValidationError
@@ -17,7 +18,9 @@ from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.domain.text import counted
-from guardian.errors import AlertError, ControlError, StoreError
+from guardian.errors import AlertError, ConfigurationError, ControlError, StoreError
+from guardian.store.control.alerts import Chosen, Settled
+from guardian.store.control.rows import ControlRows
 from guardian.store.monitor.outbox import Parked
 from guardian.store.monitor.values import ListedLetter
 from guardian.stream.marks import Mark
@@ -27,6 +30,9 @@ from guardian.wire.findings import AlertPayload
 _PAGE = 500
 _LOOKED_AT = 20
 _MOST_ROWS = 2**63  # what a database takes for an id; larger ones belong to nothing
+_SLACK, _LOG = "slack", "log"
+_LATE = timedelta(minutes=10)
+"""Alerts that wait longer are no matter of a moment (GuardianAlertsWait)."""
 
 
 def dead_letters(settings: Settings, limit: int) -> Iterator[dict[str, object]]:
@@ -95,10 +101,19 @@ def waiting_cases(settings: Settings) -> list[dict[str, object]]:
     ]
 
 
-def hurry_cases(settings: Settings) -> int:
-    """Let control ask Slack again now; returns how many cases that are."""
-    with closing(open_control_store(settings)) as store, store.write() as rows:
-        return rows.cases.hurry(utc_now())
+def late_alerts(settings: Settings) -> list[dict[str, object]]:
+    """How many alerts a channel did not take yet and gets by itself, by channel."""
+    with closing(open_control_store(settings)) as store, store.read() as rows:
+        return [
+            {
+                "channel": each.channel,
+                "waiting": each.waiting,
+                "since": each.since.isoformat(timespec="seconds"),
+                "next_at": each.next_at.isoformat(timespec="seconds"),
+                "why": each.why,
+            }
+            for each in rows.alerts.late()
+        ]
 
 
 def _about(payload: str) -> dict[str, object]:
@@ -109,22 +124,48 @@ def _about(payload: str) -> dict[str, object]:
     return {"finding": finding.id, "tenant_id": finding.tenant_id, "session_id": finding.session_id}
 
 
-def release_alerts(settings: Settings, ids: Sequence[int] | None) -> list[int]:
-    """Let control send them again (None: all); returns which were there to be released."""
-    known = None if ids is None else [each for each in ids if each < _MOST_ROWS]
+def release_alerts(settings: Settings, chosen: Chosen) -> tuple[list[Settled], int]:
+    """Let control send them again, which is audited; of all also what Slack is asked again. Returns which were
+    there to be released, and how many cases of Slack's."""
+    now, chosen = utc_now(), _checked(settings, chosen)
     with closing(open_control_store(settings)) as store, store.write() as rows:
-        return rows.alerts.release(known, utc_now())
+        released = rows.alerts.release(chosen, now)
+        _note(rows, "releaseAlerts", released, now, result="released")
+        asked = chosen.ids is None and chosen.channel in (None, _SLACK)
+        hurried = Counter(rows.cases.hurry(now, chosen.tenant_id) if asked else ())
+        for tenant, cases in sorted(hurried.items()):
+            told = {"tenant_id": tenant, "channel": _SLACK, "cases": cases}
+            rows.audit.note("releaseAlerts", at=now, actor="operator", **told, result="released")
+        return released, hurried.total()
 
 
-def drop_alerts(settings: Settings, ids: Sequence[int]) -> tuple[list[int], int]:
-    """Give these up, which is audited; returns which were there to be given up, and how many that they held back
-    went with them."""
+def drop_alerts(settings: Settings, chosen: Chosen) -> list[Settled]:
+    """Give these up, which is audited; returns which were there to be given up."""
+    now, chosen = utc_now(), _checked(settings, chosen)
     with closing(open_control_store(settings)) as store, store.write() as rows:
-        dropped, held = rows.alerts.drop([each for each in ids if each < _MOST_ROWS])
-        if dropped:
-            told = {"alerts": dropped, "held": held, "result": "dropped"}
-            rows.audit.note("dropAlerts", at=utc_now(), actor="operator", **told)
-        return dropped, held
+        dropped = rows.alerts.drop(chosen)
+        _note(rows, "dropAlerts", dropped, now, result="dropped")
+        return dropped
+
+
+def _checked(settings: Settings, chosen: Chosen) -> Chosen:
+    """Without ids that no database has. Raises ConfigurationError for a channel that there is not."""
+    known = dict.fromkeys((*settings.alerts, _LOG))  # which others fall back to
+    if chosen.channel is not None and chosen.channel not in known:
+        raise ConfigurationError(f"channel {chosen.channel!r} is not configured; those are: {', '.join(known)}")
+    return replace(chosen, ids=chosen.ids and [each for each in chosen.ids if each < _MOST_ROWS])
+
+
+def _note(rows: ControlRows, action: str, settled: Sequence[Settled], now: datetime, *, result: str) -> None:
+    """An entry for each tenant and channel, so that a tenant's auditors read their own."""
+    of_one: dict[tuple[str, str], list[Settled]] = {}
+    for each in settled:
+        of_one.setdefault((each.tenant_id, each.channel), []).append(each)
+    for (tenant, channel), these in sorted(of_one.items()):
+        told = {"tenant_id": tenant} if tenant else {}  # of one that cannot be read nobody knows whose it is
+        told |= {"channel": channel, "result": result}
+        ids, held = [each.id for each in these], sum(each.held for each in these)
+        rows.audit.note(action, at=now, actor="operator", **told, alerts=ids, **({"held": held} if held else {}))
 
 
 def refused_checked(settings: Settings, *, monitor: bool = True, control: bool = True) -> str:
@@ -137,7 +178,7 @@ def refused_checked(settings: Settings, *, monitor: bool = True, control: bool =
         )
     if control and is_there(settings, settings.store.control):
         with closing(open_control_store(settings)) as store, store.read() as rows:
-            alerts, held = rows.alerts.refused_count(), rows.alerts.held()
+            alerts, held, late = rows.alerts.refused_count(), rows.alerts.held(), rows.alerts.late()
         cases = [case for case in waiting_cases(settings) if case["refused"]]
         behind = f" and hold back {held:,} of what became of those" if held else ""
         told = [f"channels refused {counted(alerts, 'alert')}, which went to the log{behind}"] if alerts else []
@@ -145,6 +186,15 @@ def refused_checked(settings: Settings, *, monitor: bool = True, control: bool =
         if told:
             raise AlertError(
                 f"{', and '.join(told)}; `guardian alerts list` says why, then `guardian alerts release --all`"
+            )
+        if overdue := [each for each in late if utc_now() - each.since > _LATE]:
+            waits = (
+                f"{each.channel} has not taken {counted(each.waiting, 'alert')} since"
+                f" {each.since:%Y-%m-%d %H:%M} UTC ({each.why})"
+                for each in overdue
+            )
+            raise AlertError(
+                f"{', and '.join(waits)}; mend the channel, which is tried again by itself: `guardian alerts test`"
             )
     nothing = ["no finding by control"] * monitor + ["no alert by a channel"] * control
     return ", ".join(nothing)

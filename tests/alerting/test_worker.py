@@ -18,7 +18,7 @@ from guardian.alerting.port import RetryLater
 from guardian.alerting.worker import AlertWorker
 from guardian.control.alert_outbox import AlertQueues, ControlAlertOutbox
 from guardian.errors import AlertError, StoreError
-from guardian.store.control.alerts import UNNAMED
+from guardian.store.control.alerts import UNNAMED, Chosen
 from guardian.store.control.store import ControlStore
 from guardian.store.control.tables import alert as alerts
 from guardian.store.control.tables import delivery
@@ -441,7 +441,7 @@ def test_a_channel_that_fails_with_an_alert_holds_it_up_for_no_other_and_doubles
     with outbox.store.write() as rows:
         refused = list(rows.alerts.refused())
         assert {each.channel for each in refused} == ({"down"} if not waiting else set())
-        assert rows.alerts.release(None, time.now()) == [each.id for each in refused]
+        assert [each.id for each in rows.alerts.release(Chosen(), time.now())] == [each.id for each in refused]
     time.seconds += 7200
     for worker in workers * 2:
         worker.step()
@@ -685,7 +685,7 @@ def test_what_is_urgent_stays_so_whatever_becomes_of_it(outbox, time) -> None:
     assert _taken(outbox, time, 1) == [urgent]
     outbox.parked(urgent, "no")
     with outbox.store.write() as rows:
-        rows.alerts.release(None, time.now())
+        rows.alerts.release(Chosen(), time.now())
     outbox.deliver_to("pager")
     pager = ControlAlertOutbox(outbox.store, "pager")
     assert _taken(pager, time, 2) == [urgent, low]

@@ -203,10 +203,105 @@ def test_what_a_refused_alert_holds_back_is_shown_and_given_up_with_it(guardian,
     with store.read() as rows:
         last = [json.loads(line.payload) for line in rows.feeds.news("audit", 99)]
     store.close()
-    dropped = [(each["actor"], each["alerts"], each["held"]) for each in last if each["action"] == "dropAlerts"]
-    assert dropped == [("operator", [1], 2), ("operator", [2], 0)]
+    dropped = [each | {"at": None, "seq": None} for each in last if each["action"] == "dropAlerts"]
+    told = {"actor": "operator", "tenant_id": "acme", "channel": "webhook", "result": "dropped"}
+    assert [told | each for each in dropped] == dropped
+    assert [(each["alerts"], each.get("held")) for each in dropped] == [([1], 2), ([2], None)]
     assert refused_checked(load(path)).startswith("no finding")
     assert guardian("alerts", "release", "--all", *config).stdout == "0 released\n"
+
+
+def _parked_by_two(path, *tenants):
+    """An alert of each tenant, which webhook and email refused."""
+    now, store = utc_now(), open_control_store(load(path))
+    with store.write() as rows:
+        rows.alerts.deliver_to(["webhook", "email"], now, instead="log")
+        for number, tenant in enumerate(tenants, 1):
+            payload = json.dumps({"finding": {"wanted": "flag", "severity": "low", "tenant_id": tenant}})
+            name = f"f{number}"
+            rows.alerts.add(kind="finding", case_key=name, idempotency_key=name, payload=payload, now=now)
+        for channel in ("webhook", "email"):
+            while (taken := rows.alerts.claim(channel, now)) is not None:
+                rows.alerts.parked(channel, taken.id, taken.attempts + 1, "410 gone")
+    store.close()
+
+
+def _left(guardian, *config):
+    told = json.loads(guardian("alerts", "list", "--json", *config).stdout)
+    return [(each["id"], each["channel"]) for each in told]
+
+
+def test_what_is_given_up_or_sent_again_is_narrowed_by_channel_and_tenant_and_audited_by_both(guardian, tmp_path):
+    guardian("init", "home")
+    path, config = tmp_path / "home" / "guardian.yaml", ("-c", "home/guardian.yaml")
+    named = "  webhook: {url: 'https://h.example', secret_file: s}\n  email: {}\n"
+    path.write_text(path.read_text("utf-8").replace("  log: {}\n", named), "utf-8")
+    _parked_by_two(path, "acme", "acme", "globex", "globex")
+    assert guardian("alerts", "drop", "1", "--channel", "webhook", *config).stdout == "1 dropped\n"
+    assert _left(guardian, *config)[:2] == [(1, "email"), (2, "email")]
+    elsewhere = guardian("alerts", "drop", "3", "--tenant", "acme", *config)
+    assert (elsewhere.returncode, elsewhere.stdout) == (1, "0 dropped; not refused: 3\n")
+    told = ("--all", "--channel", "webhook", "--tenant", "globex")
+    assert guardian("alerts", "drop", *told, *config).stdout == "2 dropped\n"
+    assert guardian("alerts", "release", "--all", "--tenant", "globex", *config).stdout == "2 released\n"
+    assert _left(guardian, *config) == [(1, "email"), (2, "email"), (2, "webhook")]
+    assert guardian("alerts", "drop", "--all", *config).stdout == "3 dropped\n"
+    for wrong in (("drop",), ("drop", "2", "--all"), ("drop", "--all", "--tenant", "")):
+        assert guardian("alerts", *wrong, *config).returncode == 2
+    unknown = guardian("alerts", "release", "--all", "--channel", "wbehook", *config)
+    assert (unknown.returncode, unknown.stderr) == (
+        2, "guardian: channel 'wbehook' is not configured; those are: webhook, email, log\n"
+    )  # fmt: skip
+    store = open_control_store(load(path))
+    with store.read() as rows:
+        audited = [json.loads(line.payload) for line in rows.feeds.news("audit", 99)]
+        mine = [json.loads(each.record) for each in rows.audit.told(frozenset({"globex"}), limit=9)]
+    store.close()
+    keys = ("action", "tenant_id", "channel", "alerts", "result")
+    assert [tuple(each[key] for key in keys) for each in audited if each["action"].endswith("Alerts")] == [
+        ("dropAlerts", "acme", "webhook", [1], "dropped"),
+        ("dropAlerts", "globex", "webhook", [3, 4], "dropped"),
+        ("releaseAlerts", "globex", "email", [3, 4], "released"),
+        ("dropAlerts", "acme", "email", [1, 2], "dropped"),
+        ("dropAlerts", "acme", "webhook", [2], "dropped"),
+    ]
+    assert [each["action"] for each in mine] == ["releaseAlerts", "dropAlerts"]
+
+
+def test_what_a_channel_that_is_away_did_not_take_is_listed_and_after_ten_minutes_the_doctor_says_it(
+    guardian, tmp_path
+):
+    guardian("init", "home")
+    path, now = tmp_path / "home" / "guardian.yaml", utc_now()
+    config, store = ("-c", "home/guardian.yaml"), open_control_store(load(path))
+    with store.write() as rows:
+        rows.alerts.deliver_to(["webhook"], now, instead="log")
+        for name, age in (("f1", 9), ("f2", 5), ("f3", 1)):
+            at = now - timedelta(minutes=age)
+            rows.alerts.add(kind="finding", case_key=name, idempotency_key=name, payload="{}", now=at)
+        for name, wait in (("f1", 8), ("f2", 4)):
+            taken = rows.alerts.claim("webhook", now)
+            assert taken is not None
+            assert taken.id == rows.alerts.named(name)
+            until = now + timedelta(minutes=wait)
+            rows.alerts.postponed("webhook", taken.id, taken.attempts + 1, until, f"{name}: \x1b refused")
+    shown = guardian("alerts", "list", *config)
+    since, again = ((now + timedelta(minutes=each)).isoformat(timespec="seconds") for each in (-9, 4))
+    waits = f"webhook  2 not taken since {since}  tried again at {again}  f2: ‹U+001B› refused\n"
+    assert (shown.stdout, shown.stderr) == (waits, "0 alerts refused; 2 waiting for webhook\n")
+    (told,) = json.loads(guardian("alerts", "list", "--json", *config).stdout)
+    assert told == {
+        "channel": "webhook", "waiting": 2, "since": since, "next_at": again, "why": "f2: \x1b refused",
+    }  # fmt: skip
+    assert refused_checked(load(path)).endswith("no alert by a channel"), "it may be a matter of a moment"
+    with store.write() as rows:
+        old = now - timedelta(minutes=11)
+        rows.alerts.add(kind="finding", case_key="f0", idempotency_key="f0", payload="{}", now=old)
+        taken = rows.alerts.claim("webhook", now - timedelta(minutes=10))
+        rows.alerts.postponed("webhook", taken.id, 1, now + timedelta(minutes=1), "nobody is there")
+    store.close()
+    with pytest.raises(AlertError, match=r"webhook has not taken 3 alerts since .* UTC \(nobody is there\); mend"):
+        refused_checked(load(path))
 
 
 def test_what_slack_did_not_take_is_listed_and_tried_at_once_when_all_is_released(guardian, tmp_path):
@@ -243,10 +338,16 @@ def test_what_slack_did_not_take_is_listed_and_tried_at_once_when_all_is_release
         refused_checked(load(path))
     refused_checked(load(path), control=False)
     assert guardian("alerts", "release", "1", *config).returncode == 0
+    for elsewhere in (("--channel", "log"), ("--tenant", "globex")):
+        assert guardian("alerts", "release", "--all", *elsewhere, *config).stdout == "0 released\n"
     assert (
         guardian("alerts", "release", "--all", *config).stdout == "0 released; 2 of Slack's are tried again now\n"
     )
     assert refused_checked(load(path)).startswith("no finding")
+    with store.read() as rows:
+        audited = json.loads(next(iter(rows.audit.told(None, limit=1))).record)
+    told = {"action": "releaseAlerts", "tenant_id": "acme", "channel": "slack", "cases": 2, "result": "released"}
+    assert told.items() <= audited.items()
     with store.read() as rows:
         assert [each.key for each in rows.cases.due(utc_now(), 9)] == ["c1", "c2"]
     store.close()

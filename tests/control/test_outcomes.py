@@ -20,7 +20,7 @@ from guardian.control.switch import SwitchRule
 from guardian.domain.finding import Effect
 from guardian.errors import AlertError
 from guardian.store.control import alerts
-from guardian.store.control.alerts import AlertRows
+from guardian.store.control.alerts import AlertRows, Chosen, Settled
 
 SCHEMA = Path(__file__).parents[1] / "alerting" / "golden" / "ocsf_2004.schema.json"
 
@@ -413,7 +413,7 @@ def test_what_is_refused_together_is_released_together(stage, mailed, a_finding)
     desk.after(minutes=1)
     with stage.deps.store.write() as rows:
         assert len(list(rows.alerts.refused())) == 3
-        rows.alerts.release(None, stage.clock())
+        rows.alerts.release(Chosen(), stage.clock())
     desk.settle()
     assert mailed.digests == [3]
 
@@ -627,7 +627,7 @@ def test_nothing_goes_before_what_it_follows(desk, webhook, a_finding, trouble) 
     if isinstance(trouble, AlertError):
         assert webhook.told == []
         with desk.stage.deps.store.write() as rows:
-            rows.alerts.release(None, desk.stage.clock())
+            rows.alerts.release(Chosen(), desk.stage.clock())
         desk.settle()
     states = [None if each.became is None else each.became.state for each in webhook.told]
     assert states == [None, "confirmed", "dismissed"]
@@ -647,9 +647,9 @@ def test_what_a_refused_alert_holds_back_is_counted_and_can_be_given_up_with_it(
     with desk.stage.deps.store.write() as rows:
         (refused,) = rows.alerts.refused()
         assert (refused.held, rows.alerts.held()) == (2, 2)
-        assert rows.alerts.drop([refused.id, 99]) == ([refused.id], 2)
+        assert rows.alerts.drop(Chosen([refused.id, 99])) == [Settled(refused.id, "webhook", "acme", held=2)]
         assert (rows.alerts.refused_count(), rows.alerts.held()) == (0, 0)
-        assert rows.alerts.release(None, desk.stage.clock()) == []
+        assert rows.alerts.release(Chosen(), desk.stage.clock()) == []
     desk.judge(a_finding(), "false_positive")
     desk.after(minutes=1)
     assert webhook.told == [], "of a finding that it was not told of it hears nothing more"
@@ -665,7 +665,7 @@ def test_where_what_became_of_it_is_given_up_what_came_next_is_told(desk, webhoo
     desk.after(minutes=1)
     with desk.stage.deps.store.write() as rows:
         (refused,) = rows.alerts.refused()
-        assert rows.alerts.drop([refused.id]) == ([refused.id], 0)
+        assert rows.alerts.drop(Chosen([refused.id])) == [Settled(refused.id, "webhook", "acme")]
     desk.settle()
     assert [each.became and each.became.state for each in webhook.told] == [None, "dismissed"]
 
@@ -680,7 +680,7 @@ def test_what_waits_for_a_channel_that_is_gone_goes_to_the_others_in_its_order(s
     desk.settle()
     again = Desk(stage, there)
     with stage.deps.store.write() as rows:
-        rows.alerts.release(None, stage.clock())
+        rows.alerts.release(Chosen(), stage.clock())
     again.settle()
     assert [each.became is None for each in there.told] == [True, False]
 

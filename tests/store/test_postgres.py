@@ -55,7 +55,7 @@ from guardian.errors import StoreError, Unstorable
 from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
 from guardian.store import engine as engine_module
 from guardian.store import schema
-from guardian.store.control.alerts import AlertRows, Turns
+from guardian.store.control.alerts import AlertRows, Chosen, Settled, Turns
 from guardian.store.control.cursors import Cursor
 from guardian.store.control.peers import Peer
 from guardian.store.control.rows import ControlRows
@@ -436,7 +436,7 @@ def test_what_became_so_by_one_act_is_claimed_together_and_given_up_with_what_it
         assert taken == [rows.alerts.named("a0"), rows.alerts.named("b0")]
         rows.alerts.parked("email", taken[0], 1, "no", *taken[1:])
         assert ([each.held for each in rows.alerts.refused()], rows.alerts.held("email")) == ([1, 1], 2)
-        assert rows.alerts.drop(taken) == (taken, 0)
+        assert rows.alerts.drop(Chosen(taken, "email", "")) == [Settled(each, "email", "") for each in taken]
         assert rows.alerts.depth("email") == 2
         assert rows.sessions.accused_under("acme", "agent_id", "a", 0, rows.sessions.last_seq()) == []
     store.close()

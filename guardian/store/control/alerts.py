@@ -49,6 +49,43 @@ class RefusedAlert(NamedTuple):
     held: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which of the refused alerts: these ids, or of None all; of this channel and this tenant, or of any."""
+
+    ids: Sequence[int] | None = None
+    channel: str | None = None
+    tenant_id: str | None = None
+
+    def where(self) -> ColumnElement[bool]:
+        wanted = delivery.c.state == "parked"
+        if self.ids is not None:
+            wanted &= delivery.c.alert_id.in_(self.ids)
+        if self.channel is not None:
+            wanted &= delivery.c.channel == self.channel
+        return wanted if self.tenant_id is None else wanted & (delivery.c.lane == self.tenant_id)
+
+
+class Settled(NamedTuple):
+    """An alert that was released or given up, with so many `held` behind it; no tenant where it cannot be read."""
+
+    id: int
+    channel: str
+    tenant_id: str
+    held: int = 0
+
+
+class LateAlerts(NamedTuple):
+    """So many alerts wait that a channel did not take yet: of the oldest, since when, and of the one that is tried
+    next, when, and why it waits."""
+
+    channel: str
+    waiting: int
+    since: datetime
+    next_at: datetime
+    why: str
+
+
 @dataclass(slots=True)
 class Turns:
     """Whose turn it is in a channel's queue. What asks for revocation, or is high or critical, goes first, but one
@@ -265,15 +302,25 @@ class AlertRows:
         counted = select(func.count()).select_from(delivery).where(*mine)
         return int(self.connection.execute(counted).scalar_one())
 
-    def drop(self, ids: Sequence[int]) -> tuple[list[int], int]:
+    def late(self) -> list[LateAlerts]:
+        """What waits although it was tried, by channel."""
+        tried = delivery.c.state == "pending", delivery.c.last_error != ""
+        found = []
+        for name in self.connection.execute(select(delivery.c.channel).where(*tried).distinct()).scalars().all():
+            of_it = _TOLD.where(*tried, delivery.c.channel == name)
+            first = self.connection.execute(of_it.order_by(delivery.c.next_at, delivery.c.alert_id).limit(1)).one()
+            told = of_it.with_only_columns(func.count(), func.min(alert.c.created_at))
+            count, since = self.connection.execute(told).one()
+            found.append(LateAlerts(name, count, since, first.next_at, first.last_error))
+        return sorted(found)
+
+    def drop(self, chosen: Chosen) -> list[Settled]:
         """Give up these parked alerts: their channel never gets them. Nor does it hear what became of a finding of
-        which it was told nothing else. Returns the ids, each once for every channel that had refused it, and how
-        many that were held behind them are given up with them."""
-        wanted = select(delivery.c.alert_id, delivery.c.channel, alert.c.follows)
-        wanted = wanted.join(alert, alert.c.id == delivery.c.alert_id)
-        parked = wanted.where(delivery.c.state == "parked", delivery.c.alert_id.in_(ids))
-        dropped, with_them = [], 0
-        for row in self.connection.execute(parked.order_by(delivery.c.alert_id)).all():
+        which it was told nothing else. Returns each, once for every channel that had refused it."""
+        wanted = select(delivery.c.alert_id, delivery.c.channel, delivery.c.lane, alert.c.follows)
+        parked = wanted.join(alert, alert.c.id == delivery.c.alert_id).where(chosen.where())
+        dropped = []
+        for row in self.connection.execute(parked.order_by(delivery.c.alert_id, delivery.c.channel)).all():
             gone = [row.alert_id]
             if row.follows is None:
                 gone += self._held_behind(row.channel, row.alert_id)
@@ -281,9 +328,8 @@ class AlertRows:
                 these = _of(row.channel, *gone[start : start + _TOGETHER])
                 self.connection.execute(update(delivery).where(*these).values(state="dropped"))
             self._free_behind(row.channel, gone)
-            dropped.append(row.alert_id)
-            with_them += len(gone) - 1
-        return dropped, with_them
+            dropped.append(Settled(row.alert_id, row.channel, row.lane, len(gone) - 1))
+        return dropped
 
     def _held_behind(self, name: str, number: int) -> list[int]:
         """The alerts that wait for this one, and for each other, in this channel."""
@@ -296,14 +342,12 @@ class AlertRows:
             found += last
         return found
 
-    def release(self, ids: Sequence[int] | None, now: datetime) -> list[int]:
-        """Put parked alerts back in the queue, attempts kept: these, or all. Returns their ids, each once for
-        every channel that had refused it."""
-        wanted = delivery.c.state == "parked"
-        if ids is not None:
-            wanted &= delivery.c.alert_id.in_(ids)
-        change = update(delivery).where(wanted).values(state="pending", next_at=now).returning(delivery.c.alert_id)
-        return sorted(self.connection.execute(change).scalars())
+    def release(self, chosen: Chosen, now: datetime) -> list[Settled]:
+        """Put these parked alerts back in the queue, attempts kept. Returns each, once for every channel that had
+        refused it."""
+        change = update(delivery).where(chosen.where()).values(state="pending", next_at=now, last_error="")
+        released = change.returning(delivery.c.alert_id, delivery.c.channel, delivery.c.lane)
+        return sorted(Settled(*row) for row in self.connection.execute(released))
 
     def payload(self, alert_id: int) -> str | None:
         return self.connection.execute(select(alert.c.payload).where(alert.c.id == alert_id)).scalar_one_or_none()

@@ -212,9 +212,11 @@ class CaseRows:
         wanted = select(case).where(*_waits_after_failing(now)).order_by(case.c.next_at, case.c.key)
         return [_stored(row) for row in self.connection.execute(wanted)]
 
-    def hurry(self, now: datetime) -> int:
-        """Make the next try of all those now. Returns how many."""
-        return self.connection.execute(update(case).where(*_waits_after_failing(now)).values(next_at=now)).rowcount
+    def hurry(self, now: datetime, tenant_id: str | None = None) -> list[str]:
+        """Make the next try of all those now, or of one tenant's. Returns the tenant of each."""
+        mine = [] if tenant_id is None else [case.c.tenant_id == tenant_id]
+        change = update(case).where(*_waits_after_failing(now), *mine).values(next_at=now)
+        return list(self.connection.execute(change.returning(case.c.tenant_id)).scalars())
 
     def crowd(self, tenant_id: str, least: int, since: datetime, waits: datetime) -> int:
         """Sessions' cases of the tenant, at least this severe, that are newer than `since`, not shown yet, or
