@@ -9,6 +9,7 @@ from guardian.cli.asking import ControlOption, OnlyTenant, client
 from guardian.cli.common import FAULT, ConfigOption, JsonOption, escape, print_json, settings_from
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
+from guardian.telemetry import configure_logging
 
 _Ids = Annotated[list[int] | None, typer.Argument(help="Ids from `alerts list`.")]
 _OnlyChannel = Annotated[str | None, typer.Option("--channel", help="Only what this channel refused.")]
@@ -34,8 +35,9 @@ def try_channels(
     """
     from guardian.commands.alert_tests import send_samples
 
-    failed = False
-    for sent in send_samples(settings_from(config), only=channel):
+    settings, failed = settings_from(config), False
+    configure_logging(level=settings.logging.level, json=settings.logging.format == "json")  # so the log is tried
+    for sent in send_samples(settings, only=channel):
         typer.echo(f"{'ok  ' if sent.ok else 'FAIL'}  {sent.channel:<10} {sent.kind:<20} {escape(sent.found)}")
         failed = failed or not sent.ok
     if failed:

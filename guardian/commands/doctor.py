@@ -171,6 +171,12 @@ def _source(settings: Settings) -> str:
 
 
 def _alerts(settings: Settings) -> str:
+    if settings.logging.level == "error":
+        raise Unwell(
+            "logging.level is error, and alerts are warnings there: what goes to the log, as does what a channel"
+            " refuses, is written nowhere",
+            "set logging.level to warning or info",
+        )
     open_channels(settings, threading.Event())  # reads their secrets; nothing is sent
     if settings.slack.signing_secret is not None:
         SlackSignature(settings.slack.signing_secret.get_secret_value(), now=time.time)

@@ -39,6 +39,17 @@ def test_a_siem_and_a_mailbox_get_a_sample_of_what_becomes_of_a_finding(tmp_path
     assert [line.split()[2] for line in done.stdout.splitlines()] == ["flagged", "revoked", "update", "close"] * 2
 
 
+def test_the_log_is_tried_as_the_configuration_has_it_written(tmp_path: Path) -> None:
+    file = tmp_path / "guardian.yaml"
+    for form, events in (("json", ["alert", "alert", "alert_outcome", "alert_outcome"]), ("text", [])):
+        file.write_text(json.dumps({"alerts": {"log": {}}, "logging": {"format": form}}))
+        done = CliRunner().invoke(app, ["alerts", "test", "-c", str(file)])
+        assert (done.exit_code, done.exception) == (0, None)
+        lines = done.stderr.splitlines()
+        assert [json.loads(line)["event"] for line in lines if line.startswith("{")] == events
+        assert len(lines) == 4
+
+
 def test_news_of_guardian_are_previewed_by_their_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with served_control(tmp_path) as (control, settings, file):
         token = issue(settings, "root", role="admin", tenants={"*"}, ttl=timedelta(hours=1)).text

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from guardian.commands import doctor
+from guardian.commands.checks import Unwell
 from guardian.config import load
 from guardian.errors import ConfigurationError
 
@@ -22,6 +23,12 @@ def test_a_channels_secret_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "keys" / "hook").write_text("whsec_" + "c2Vj" * 10)
     (tmp_path / "keys" / "hook").chmod(0o600)
     assert alerts(tmp_path, alerts=hook) == "go to: webhook"
+
+
+def test_a_log_that_leaves_alerts_out_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Unwell, match="written nowhere"):
+        alerts(tmp_path, logging={"level": "error"})
+    assert alerts(tmp_path, logging={"level": "warning"}) == "go to: log"
 
 
 def test_a_signing_secret_that_is_none_is_refused(tmp_path: Path) -> None:
