@@ -55,7 +55,7 @@ from guardian.errors import StoreError, Unstorable
 from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
 from guardian.store import engine as engine_module
 from guardian.store import schema
-from guardian.store.control.alerts import AlertRows, Chosen, Settled, Turns
+from guardian.store.control.alerts import AlertRows, Chosen, LateAlerts, Settled, Turns
 from guardian.store.control.cursors import Cursor
 from guardian.store.control.peers import Peer
 from guardian.store.control.rows import ControlRows
@@ -434,7 +434,12 @@ def test_what_became_so_by_one_act_is_claimed_together_and_given_up_with_what_it
         assert rows.alerts.claim_together("email", NOW, Turns()) == [], "more of it may come"
         taken = [each.id for each in rows.alerts.claim_together("email", NOW + timedelta(minutes=1), Turns())]
         assert taken == [rows.alerts.named("a0"), rows.alerts.named("b0")]
-        rows.alerts.parked("email", taken[0], 1, "no", *taken[1:])
+        rows.alerts.postponed("email", taken[0], 1, NOW, "busy", *taken[1:])
+        assert rows.alerts.late() == [LateAlerts("email", 2, NOW, NOW, "busy")]
+        assert [
+            each.id for each in rows.alerts.claim_together("email", NOW + timedelta(minutes=1), Turns())
+        ] == taken
+        rows.alerts.parked("email", taken[0], 2, "no", *taken[1:])
         assert ([each.held for each in rows.alerts.refused()], rows.alerts.held("email")) == ([1, 1], 2)
         assert rows.alerts.drop(Chosen(taken, "email", "")) == [Settled(each, "email", "") for each in taken]
         assert rows.alerts.depth("email") == 2
