@@ -64,19 +64,18 @@ def extend(
     ends = deps.settings.expiry.until(lasts, now)
     if ends <= live.expires_at:
         return
-    renewed = rows.ledger.append(
+    by_itself(
+        rows,
         tenant_id=session.tenant_id,
         subject_id=session.session_id,
         status="revoked",
         reason_code="renewed",
         reason="the session was renewed; its revocation lives on",
-        actor="guardian",
         now=now,
         expires_at=ends,
         finding_id=finding_id,
         cause=live.cause,
     )
-    by_itself(rows, renewed)
 
 
 def against_record(

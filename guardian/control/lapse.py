@@ -40,19 +40,18 @@ def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
 def _lapse(deps: ControlDeps, rows: ControlRows, over: Sequence[LedgerEntry], now: datetime) -> None:
     ended = [each for each in over if each.subject_type != "session" or not carried_on(deps, rows, each, now)]
     for entry in ended:
-        lapsed = rows.ledger.append(
+        by_itself(
+            rows,
             tenant_id=entry.tenant_id,
             subject_id=entry.subject_id,
             subject_type=entry.subject_type,
             status="lapsed",
             reason_code="expired",
             reason="the revocation reached its expiry",
-            actor="guardian",
             now=now,
             expires_at=entry.expires_at,
             finding_id=entry.finding_id,
         )
-        by_itself(rows, lapsed)
     sessions = (each for each in ended if each.subject_type == "session" and each.reason_code != "self_test")
     follow_lapsed(deps, rows, sessions, now)
     counted = sum(each.reason_code != "self_test" for each in ended)

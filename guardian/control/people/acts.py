@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
-from guardian.control.found import sole_finding
+from guardian.control.found import finding_in, reached_finding
 from guardian.control.heard import unheard_session
 from guardian.control.people.granted import Act, bound, once, permitted
 from guardian.control.people.taking_back import answered, readable, take_back
@@ -145,16 +144,12 @@ def judge(
         return take_back(deps, principal, finding_id, ask_for, tenant_id=tenant_id, seen=seen)
     dismissed = told != "confirmed"
     action: PolicyAction = "dismiss" if dismissed else "confirm"
-    scope = must_reach(deps, principal, action, tenant_id)
-    with deps.store.read() as rows:
-        finding = sole_finding(rows, scope, finding_id).finding
+    finding = reached_finding(deps, principal, action, tenant_id, finding_id)
     session, drift = finding.key, finding.kind is Kind.DRIFT
 
     def do(act: Act) -> Judged | Refusal:
-        stored = act.rows.findings.get(finding_id, {finding.tenant_id})
-        if stored is None:
-            raise absent("finding")
-        said = stored.view.verdict
+        view = finding_in(act.rows, frozenset({finding.tenant_id}), finding_id)
+        said = view.verdict
         others = [each for each in act.rows.findings.unjudged(session) if each != finding_id]
         also = readable(act.rows, finding.tenant_id, others) if ask_for.case and dismissed and drift else []
         if also or said is None or (said.verdict, said.actor) != (told, principal.id):
@@ -164,7 +159,7 @@ def judge(
         again = said is not None and said.verdict == told
         if again and not also:
             act.audit(finding_id=finding_id, result=told)
-            return answered(act, stored.view, unjudged=len(others))
+            return answered(act, view, unjudged=len(others))
         with_it = {"with_it": [each.id for each in also]} if also else {}
         act.audit(finding_id=finding_id, result=told, **with_it)
         verdict = PersonsVerdict(verdict=told, reason=ask_for.reason, actor=principal.id, at=act.now)
@@ -172,12 +167,13 @@ def judge(
             act.rows.findings.set_verdict(each.tenant_id, each.id, verdict)
             if drift:  # a verdict on a grant or a gateway says nothing of the session's evidence
                 word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
-                rules = waved_through(each) if dismissed else upheld(stored.view, act.rows.sessions.get(session))
+                rules = waved_through(each) if dismissed else upheld(view, act.rows.sessions.get(session))
                 detail = f"{each.id} {rules}"
                 act.rows.sessions.say(session, word, act.now, human=True, detail=detail)
         if dismissed or said is not None:  # a first confirmation leaves it as it stands
             act.rows.sessions.weigh(session)
-        view = stored.view if again else stored.view.model_copy(update={"verdict": verdict})
+        if not again:
+            view = view.model_copy(update={"verdict": verdict})
         return answered(act, view, also=tuple(each.id for each in also), unjudged=len(others) - len(also))
 
     return permitted(deps, principal, action, *session, ask_for.reason, do)

@@ -8,9 +8,8 @@ for something worse.
 import re
 from datetime import datetime, timedelta
 
-from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
-from guardian.control.found import purpose_of, sole_finding
+from guardian.control.found import purpose_of, reached_finding
 from guardian.control.news import tell
 from guardian.control.people.granted import Act, bound, permitted
 from guardian.control.problems import Refusal, absent
@@ -42,9 +41,7 @@ def make_exception(
     seen: str | None = None,
 ) -> ExceptionView:
     """From a finding, for its tenant and purpose. People are told, so that it is nobody's secret."""
-    scope = must_reach(deps, principal, "makeException", tenant_id)
-    with deps.store.read() as rows:
-        finding = sole_finding(rows, scope, wanted.finding_id).finding
+    finding = reached_finding(deps, principal, "makeException", tenant_id, wanted.finding_id)
 
     def do(act: Act) -> ExceptionView | Refusal:
         purpose = purpose_of(act.rows, finding)

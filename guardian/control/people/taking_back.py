@@ -6,12 +6,11 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from guardian.control.authority import must_reach
 from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
-from guardian.control.found import sole_finding
+from guardian.control.found import finding_in, reached_finding
 from guardian.control.people.granted import Act, permitted
-from guardian.control.problems import Refusal, absent
+from guardian.control.problems import Refusal
 from guardian.control.superseded import NOTHING, taken_back
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.identity import SessionKey
@@ -39,19 +38,15 @@ def take_back(
     Policy is asked as for a dismissal: whoever may not clear a session may not take back what accuses it either.
     What was revoked stays revoked, and the evidence does not come back: it gathers anew from the dismissal on.
     """
-    scope = must_reach(deps, principal, "dismiss", tenant_id)
-    with deps.store.read() as rows:
-        finding = sole_finding(rows, scope, finding_id).finding
+    finding = reached_finding(deps, principal, "dismiss", tenant_id, finding_id)
     session, drift = finding.key, finding.kind is Kind.DRIFT
 
     def do(act: Act) -> Judged | Refusal:
-        stored = act.rows.findings.get(finding_id, {finding.tenant_id})
-        if stored is None:
-            raise absent("finding")
-        said = stored.view.verdict
+        view = finding_in(act.rows, frozenset({finding.tenant_id}), finding_id)
+        said = view.verdict
         if said is None:  # a second click, say
             act.audit(finding_id=finding_id, result="not_judged")
-            return answered(act, stored.view, unjudged=_left(act, finding_id))
+            return answered(act, view, unjudged=_left(act, finding_id))
         stale = act.stale(seen, finding_id=finding_id)
         if stale is not None:
             return stale
@@ -73,7 +68,7 @@ def take_back(
             cleared = _cleared(left, known) if drift else known.restarted_at
             act.rows.sessions.unsay(session, stands, cleared, act.now)
             act.rows.sessions.weigh(session)
-        view = stored.view.model_copy(update={"verdict": None})
+        view = view.model_copy(update={"verdict": None})
         names = tuple(each.id for each in also)
         return answered(act, view, also=names, unjudged=_left(act, finding_id, *names))
 

@@ -41,19 +41,18 @@ def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: dat
     entries = rows.ledger.of_session(SessionKey(live.tenant_id, live.cause))
     if any(each.status != "revoked" and each.at > live.at for each in entries):
         return False
-    renewed = rows.ledger.append(
+    by_itself(
+        rows,
         tenant_id=live.tenant_id,
         subject_id=live.subject_id,
         status="revoked",
         reason_code="renewed",
         reason="the session that it was delegated by was renewed; its revocation lives on",
-        actor="guardian",
         now=now,
         expires_at=root.expires_at,
         finding_id=live.finding_id,
         cause=live.cause,
     )
-    by_itself(rows, renewed)
     return True
 
 

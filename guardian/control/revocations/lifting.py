@@ -73,7 +73,8 @@ def lift_on(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: dateti
 def _lift(
     deps: ControlDeps, rows: ControlRows, live: LedgerEntry, upper: LedgerEntry, now: datetime
 ) -> LedgerEntry:
-    back = rows.ledger.append(
+    back = by_itself(
+        rows,
         tenant_id=live.tenant_id,
         subject_id=live.subject_id,
         status="reinstated",
@@ -87,7 +88,7 @@ def _lift(
     word, why = HumanWord.LAPSED, "parent_reinstated"
     rows.sessions.say(SessionKey(live.tenant_id, live.subject_id), word, now, human=False, detail=why)
     deps.metrics.add("guardian_revocations_total", status="reinstated", reason=why)
-    return by_itself(rows, back)
+    return back
 
 
 def _pass_on(

@@ -126,17 +126,16 @@ def _end(deps: ControlDeps, rows: ControlRows, seen: _Seen, now: datetime) -> No
     deps.metrics.add("guardian_self_tests_total", kind=test.kind, result=test.result)
     live = rows.ledger.live_entry(test.tenant_id, test.session_id)
     if live is not None:
-        back = rows.ledger.append(
+        by_itself(
+            rows,
             tenant_id=test.tenant_id,
             subject_id=test.session_id,
             status="reinstated",
             reason_code="self_test",
             reason="the test is over",
-            actor="guardian",
             now=now,
             expires_at=live.expires_at,
         )
-        by_itself(rows, back)
     if test.kind != "canary":  # it teaches nothing, and no calibration takes it for honest
         rows.sessions.say(SessionKey(test.tenant_id, test.session_id), HumanWord.CONFIRMED, now, human=False)
     if seen.passed:
@@ -169,17 +168,16 @@ def _revoke_canaries(deps: ControlDeps, rows: ControlRows, heard: Sequence[Stand
             chosen.append(min(each.peer.tenants) if each.peer.tenants else OPERATORS)
     for tenant_id in chosen:
         name = f"canary-{secrets.token_hex(8)}"
-        entry = rows.ledger.append(
+        entry = by_itself(
+            rows,
             tenant_id=tenant_id,
             subject_id=name,
             status="revoked",
             reason_code="self_test",
             reason="the switch tests itself",
-            actor="guardian",
             now=now,
             expires_at=now + _CANARY_LIFE,
         )
-        by_itself(rows, entry)
         deadline = now + deps.settings.switch.self_test.enforced_within
         rows.self_tests.add(
             SelfTest(f"tst_{deps.new_id()}", "canary", tenant_id, name, "", now, deadline, revision=entry.revision)
