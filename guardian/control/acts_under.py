@@ -34,7 +34,7 @@ def works_for(rows: ControlRows, tenant_id: str, kind: SubjectType, name: str, p
     sessions count: the next one would go on for the same."""
     if kind == "delegator":
         return name == person
-    return kind in KINDS and rows.sessions.delegated(tenant_id, f"{kind}_id", name, person)
+    return kind in KINDS and rows.session_names.delegated(tenant_id, f"{kind}_id", name, person)
 
 
 def revoked_with_it(rows: ControlRows, session: SessionKey, now: datetime) -> tuple[LedgerEntry, ...]:

@@ -133,11 +133,11 @@ def _below(
     """What became of the findings that accuse sessions which act under what was revoked or given back, and are not
     revoked themselves: not they were acted on, but gateways refuse their calls with that, or no longer do."""
     kind, name, act = str(record["subject_type"]), str(record["subject_id"]), _act_on_subject(record)
-    last = rows.sessions.last_seq()
+    last = rows.session_names.last_seq()
     at = place.session - 1 if place.finding else place.session
     while at < last:
         upto = at + _AT_A_GLANCE
-        for seq, session_id in rows.sessions.accused_under(tenant_id, f"{kind}_id", name, at, upto):
+        for seq, session_id in rows.session_names.accused_under(tenant_id, f"{kind}_id", name, at, upto):
             key, below = SessionKey(tenant_id, session_id), place.finding if seq == place.session else 0
             try:
                 for told in _of_session(rows, key, act, below, now):

@@ -443,7 +443,7 @@ def test_what_became_so_by_one_act_is_claimed_together_and_given_up_with_what_it
         assert ([each.held for each in rows.alerts.refused()], rows.alerts.held("email")) == ([1, 1], 2)
         assert rows.alerts.drop(Chosen(taken, "email", "")) == [Settled(each, "email", "") for each in taken]
         assert rows.alerts.depth("email") == 2
-        assert rows.sessions.accused_under("acme", "agent_id", "a", 0, rows.sessions.last_seq()) == []
+        assert rows.session_names.accused_under("acme", "agent_id", "a", 0, rows.session_names.last_seq()) == []
     store.close()
 
 

@@ -44,7 +44,7 @@ def revoke_subject(
 
     def do(act: Act) -> SubjectResult | Refusal:
         hidden = whom.kind in KINDS and hashed(whom.id)
-        if hidden and not act.rows.sessions.registered_under(tenant_id, f"{whom.kind}_id", whom.id):
+        if hidden and not act.rows.session_names.registered_under(tenant_id, f"{whom.kind}_id", whom.id):
             act.audit(result="refused")
             return Refusal(422, _HASHED)
         if life > rule.subject_most:
@@ -196,7 +196,7 @@ def _protected(
 ) -> str | None:
     """A session that only people may stop and that would be stopped with the subject; None: there is none."""
     listed = deps.settings.protected.get(tenant_id, frozenset())  # agents as well as sessions
-    for session_id in sorted(listed | rows.sessions.perhaps_protected(tenant_id, f"{kind}_id", name, listed)):
+    for session_id in sorted(listed | rows.session_names.perhaps_protected(tenant_id, f"{kind}_id", name, listed)):
         key = SessionKey(tenant_id, session_id)
         facts, _ = session_facts(deps, rows, key, None)
         ends = lasts_until(rows, key)
@@ -215,7 +215,7 @@ def _foreign(
     delegates to a child may call its task anything, so such a task is left to people."""
     tenant_id = entry.tenant_id
     family = {entry.subject_id, *rows.delegations.ancestors(SessionKey(tenant_id, entry.subject_id))}
-    for session_id in rows.sessions.registered_under(tenant_id, "task_id", task):
+    for session_id in rows.session_names.registered_under(tenant_id, "task_id", task):
         key = SessionKey(tenant_id, session_id)
         registered, ends = rows.envelopes.newest(key), lasts_until(rows, key)
         over = (ends is not None and ends <= now) or rows.ledger.live_entry(*key) is not None

@@ -132,7 +132,7 @@ def _tenants(deps: ControlDeps, rows: ControlRows, caller: Principal, after: str
     session, an envelope, a mode or the live token of a machine."""
     now, named = deps.clock(), set(caller.tenants)
     if caller.every_tenant:
-        named.update(rows.sessions.tenants())
+        named.update(rows.session_names.tenants())
         named.update(name for row in rows.tokens.of_machines(now) for name in row.tenants)
     tripped = {each.tenant_id for each in rows.breakers.tripped(now) if each.open}
     tripped = {each for each in tripped if caller.reaches(each)}

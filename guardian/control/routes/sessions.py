@@ -80,9 +80,9 @@ def list_sessions(
     named = {name: told for name, told in wanted.items() if told is not None}
     with deps.store.read() as rows:
         if order == "pressing":
-            ask = partial(rows.sessions.pressing, after=before or 0)
+            ask = partial(rows.session_lists.pressing, after=before or 0)
         else:
-            ask = partial(rows.sessions.page, before=before)
+            ask = partial(rows.session_lists.page, before=before)
         found = ask(scope, limit=limit + 1, status=status, named=named, since=since, until=until)
         shown, onward = page(found, limit)
         taken = rows.cases.taken(case_key(SessionKey(v.tenant_id, v.session_id)) for v in (s.view for s in shown))

@@ -26,6 +26,8 @@ from guardian.store.control.ledger import LedgerRows
 from guardian.store.control.models import ModelRows
 from guardian.store.control.modes import ModeRows
 from guardian.store.control.peers import PeerRows, SelfTestRows
+from guardian.store.control.session_lists import SessionLists
+from guardian.store.control.session_names import SessionNames
 from guardian.store.control.sessions import SessionRows
 from guardian.store.control.tokens import TokenRows, VisitRows
 from guardian.telemetry import logger
@@ -41,6 +43,8 @@ class ControlRows:
         self.connection = connection
         self.findings = FindingRows(connection)
         self.sessions = SessionRows(connection)
+        self.session_lists = SessionLists(connection)
+        self.session_names = SessionNames(connection)
         self.ledger = LedgerRows(connection)
         self.audit = AuditRows(connection)
         self.checkpoints = CheckpointRows(connection)

@@ -90,14 +90,14 @@ def test_the_sessions_of_an_agent_a_delegator_a_task_or_a_name_are_found_without
             plans = planned(rows)
             for status in (None, "flagged", "active", "revoked"):
                 which = {"status": status, "named": {name: told}}
-                got = rows.sessions.page(scope, limit=9, **which)
+                got = rows.session_lists.page(scope, limit=9, **which)
                 mine = [each for each in got if scope is None or each.view.tenant_id in scope]
                 assert got == mine
                 if scope is not None:
                     assert sessions(got) == (wanted if status in (None, "flagged") else [])
-                    assert sessions(rows.sessions.pressing(scope, limit=9, **which)) == sessions(got)
+                    assert sessions(rows.session_lists.pressing(scope, limit=9, **which)) == sessions(got)
             flagged = len(plans)
-            rows.sessions.page(scope, limit=9, before=99, named={name: told})
+            rows.session_lists.page(scope, limit=9, before=99, named={name: told})
         steps = [step for step in plans[flagged:] if "control_session" in step]
         assert [step for step in steps if f"{name}_key=?" not in step and "session_id=?" not in step] == []
         assert name == "session_id" or not any("TEMP B-TREE" in step for step in plans[flagged:])
@@ -110,9 +110,9 @@ def test_whether_any_session_names_an_agent_a_delegator_or_a_task_is_seen_withou
         find(rows, "s2", agent=WIDE, delegator_id=WIDE, task_id=WIDE)
         plans = planned(rows)
         for field, names in asked.items():
-            assert all(rows.sessions.names("acme", field, name) for name in names)
-            assert not rows.sessions.names("acme", field, WIDE + "x")
-            assert not rows.sessions.names("globex", field, names[0])
+            assert all(rows.session_names.has_name("acme", field, name) for name in names)
+            assert not rows.session_names.has_name("acme", field, WIDE + "x")
+            assert not rows.session_names.has_name("globex", field, names[0])
     steps = [step for step in plans if "control_session" in step]
     assert len(steps) == 12
     assert [step for step in steps if "_key=?" not in step] == []
@@ -144,7 +144,7 @@ def test_of_several_names_the_index_of_the_one_that_the_fewest_share_is_walked_a
         with store.read() as rows:
             plans = planned(rows)
             named = {name: names[name] for name in (many, few)}
-            assert sessions(rows.sessions.page({"acme"}, limit=1, named=named)) == ["s2"]
+            assert sessions(rows.session_lists.page({"acme"}, limit=1, named=named)) == ["s2"]
         assert any(f"{few}_key=?" in step for step in plans), (few, many)
 
 
@@ -163,7 +163,7 @@ def test_a_session_is_looked_up_by_the_agent_that_it_is_shown_with(store):
             ("task_id", "old", []),
             ("delegator_id", "u2", ["s1"]),
         ):
-            assert sessions(rows.sessions.page(None, limit=9, named={name: told})) == wanted
+            assert sessions(rows.session_lists.page(None, limit=9, named={name: told})) == wanted
 
 
 @pytest.mark.usefixtures("much")
@@ -329,7 +329,11 @@ def test_an_upgrade_looks_into_what_was_there(tmp_path):
         rows = ControlRows(now)
         keyed = "SELECT session_id, agent_id_key, task_id_key, delegator_id_key FROM control_session ORDER BY seq"
         assert now.execute(text(keyed)).all() == then.execute(text(keyed)).all()
-        assert sessions(rows.sessions.page(None, limit=9, named={"agent_id": WIDE})) == ["s1001", "s501", "s1"]
+        assert sessions(rows.session_lists.page(None, limit=9, named={"agent_id": WIDE})) == [
+            "s1001",
+            "s501",
+            "s1",
+        ]
         assert findings(rows, None, named={"agent": WIDE, "breach": "rule", "signal": "fit\ufffd"}) == [
             "s1001",
             "s501",
@@ -346,8 +350,8 @@ def test_who_acts_under_what_is_revoked_is_found_without_a_walk_through_all_its_
         find(rows, "s2", agent="a2")
         find(rows, "s3")
         plans = planned(rows)
-        assert rows.sessions.accused_under("acme", "agent_id", "a1", 0, 9) == [(1, "s1"), (3, "s3")]
-        assert rows.sessions.accused_under("acme", "agent_id", "a1", 1, 2) == []
+        assert rows.session_names.accused_under("acme", "agent_id", "a1", 0, 9) == [(1, "s1"), (3, "s3")]
+        assert rows.session_names.accused_under("acme", "agent_id", "a1", 1, 2) == []
         rows.cases.touch_under("acme", "agent_id", "a1", NOW, 9)
         rows.cases.acted_under("acme", "agent_id", "a1", NOW, ["flagged"])
     looked = [each for each in plans if "control_envelope" in each]
@@ -395,22 +399,22 @@ def test_sessions_met_between_two_times_are_found_without_reading_the_others_tho
             ]
             with store.read() as rows:
                 plans = planned(rows)
-                got = sessions(rows.sessions.page(scope, limit=99, since=since, until=until))
+                got = sessions(rows.session_lists.page(scope, limit=99, since=since, until=until))
                 assert got == wanted, (since, until, scope)
                 if since or until:
                     met = [step for step in plans if "control_session" in step]
                     assert met[-1].startswith("SEARCH control_session USING INTEGER PRIMARY KEY"), met
                     assert not [step for step in plans if "B-TREE" in step]
-                first = rows.sessions.page(scope, limit=2, since=since, until=until)
-                rest = rows.sessions.page(
+                first = rows.session_lists.page(scope, limit=2, since=since, until=until)
+                rest = rows.session_lists.page(
                     scope, limit=99, before=first[-1].seq if first else None, since=since, until=until
                 )
                 assert sessions(first) + (sessions(rest) if first else []) == wanted
                 if since or until:
-                    pressing = sessions(rows.sessions.pressing(scope, limit=99, since=since, until=until))
+                    pressing = sessions(rows.session_lists.pressing(scope, limit=99, since=since, until=until))
                     assert sorted(pressing) == sorted(wanted)
     with store.read() as rows:
-        assert sessions(rows.sessions.page(None, limit=9, since=times[12], status="revoked")) == []
+        assert sessions(rows.session_lists.page(None, limit=9, since=times[12], status="revoked")) == []
 
 
 @pytest.mark.parametrize("many", [False, True])
@@ -430,8 +434,12 @@ def test_what_is_revoked_of_a_busy_agent_is_read_along_the_ledger_while_that_is_
         with store.read() as rows:
             plans = planned(rows)
             asked = {"status": "revoked", "named": {"agent_id": "a1"}}
-            assert sessions(rows.sessions.page(scope, limit=9, since=NOW - MINUTE, **asked)) == ["s11", "s7", "s3"]
+            assert sessions(rows.session_lists.page(scope, limit=9, since=NOW - MINUTE, **asked)) == [
+                "s11",
+                "s7",
+                "s3",
+            ]
             read = [step for step in plans if "control_session" in step][-1]
             assert ("agent_id_key" in read) is many, read
             assert ("(tenant_id=? AND session_id=?" in read) is not many, read
-            assert sessions(rows.sessions.page(scope, limit=9, until=NOW, **asked)) == []
+            assert sessions(rows.session_lists.page(scope, limit=9, until=NOW, **asked)) == []

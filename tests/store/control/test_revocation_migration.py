@@ -89,15 +89,15 @@ def test_whom_sessions_act_under_that_were_registered_before_the_upgrade_is_foun
         connection.execute(put, [*many, row(1, session_id='ü"', task_id='t"ü'), row(1, session_id="x"), wide])
     go(engine, "head")
     with writing(engine) as connection:
-        sessions = ControlRows(connection).sessions
-        assert all(sessions.delegated("acme", "agent_id", f"a{n}", "u") for n in range(2001))
-        assert sessions.registered_under("acme", "task_id", 't"ü') == ['ü"']
-        assert len(sessions.registered_under("acme", "delegator_id", "u")) == 3
-        assert sessions.delegated("acme", "agent_id", agent, user)
+        named = ControlRows(connection).session_names
+        assert all(named.delegated("acme", "agent_id", f"a{n}", "u") for n in range(2001))
+        assert named.registered_under("acme", "task_id", 't"ü') == ['ü"']
+        assert len(named.registered_under("acme", "delegator_id", "u")) == 3
+        assert named.delegated("acme", "agent_id", agent, user)
         anew = {"delegator_id": agent, "agent_id": user, "tenant_id": "acme", "session_id": "w2", "purpose": "p"}
         ControlRows(connection).envelopes.add(Envelope(**anew), by="gw", now=NOW)
-        assert sessions.registered_under("acme", "delegator_id", agent) == ["w2"]
-        assert sessions.perhaps_protected("acme", "agent_id", user, {user}) == {"w2"}
+        assert named.registered_under("acme", "delegator_id", agent) == ["w2"]
+        assert named.perhaps_protected("acme", "agent_id", user, {user}) == {"w2"}
     engine.dispose()
 
 

@@ -737,16 +737,16 @@ def test_who_acts_under_a_name_is_found_without_reading_all_that_the_tenant_regi
             rows.envelopes.add(Envelope(**{**told, "session_id": name, **more}), by="gw", now=NOW)
     with store.read() as rows:
         plans = _planned(rows)
-        assert rows.sessions.registered_under("acme", "task_id", "t1") == ["s1", "s2"]
-        assert rows.sessions.registered_under("acme", "delegator_id", "u1") == ["s1", "s2"]
+        assert rows.session_names.registered_under("acme", "task_id", "t1") == ["s1", "s2"]
+        assert rows.session_names.registered_under("acme", "delegator_id", "u1") == ["s1", "s2"]
         asked = [
             ("agent_id", "a1", "u1"),
             ("task_id", "t1", "u1"),
             ("agent_id", "a1", "u2"),
             ("task_id", "u1", "u1"),
         ]
-        assert [rows.sessions.delegated("acme", *each) for each in asked] == [True, True, False, False]
-        assert rows.sessions.perhaps_protected("acme", "task_id", "t1", {"a2"}) == {"s2"}
+        assert [rows.session_names.delegated("acme", *each) for each in asked] == [True, True, False, False]
+        assert rows.session_names.perhaps_protected("acme", "task_id", "t1", {"a2"}) == {"s2"}
     for step in (each for each in plans if "control_envelope" in each):
         assert "_id=? AND" in step, plans
 
@@ -776,8 +776,8 @@ def test_the_newest_few_of_many_are_found_without_sorting_all_that_the_tenant_ha
     with store.read() as rows:
         plans = _planned(rows)
         pages = [
-            rows.sessions.page({"acme"}, limit=2),
-            rows.sessions.page({"acme"}, limit=2, status="active"),
+            rows.session_lists.page({"acme"}, limit=2),
+            rows.session_lists.page({"acme"}, limit=2, status="active"),
             [each.view.finding for each in rows.findings.page({"acme"}, limit=2, kind="drift")],
         ]
     assert [[getattr(each, "view", each).session_id for each in page] for page in pages] == [["s4", "s2"]] * 3
@@ -840,7 +840,9 @@ def test_the_few_sessions_that_are_revoked_are_found_without_reading_the_others(
     _revoke(store, "s1")
     with store.read() as rows:
         plans = _planned(rows)
-        assert [each.view.session_id for each in rows.sessions.page({"acme"}, limit=5, status="revoked")] == ["s1"]
+        assert [each.view.session_id for each in rows.session_lists.page({"acme"}, limit=5, status="revoked")] == [
+            "s1"
+        ]
     assert any(step.startswith("SEARCH control_session") and "session_id=?" in step for step in plans)
 
 
@@ -851,8 +853,8 @@ def test_the_most_pressing_sessions_are_sorted_without_their_long_texts(store):
     said: list[str] = []
     with store.read() as rows:
         event.listen(rows.connection, "before_cursor_execute", lambda *told: said.append(told[2]))
-        found = rows.sessions.pressing({"acme"}, limit=2, after=1)
-        assert rows.sessions.pressing({"acme"}, limit=2, after=2**53) == []
+        found = rows.session_lists.pressing({"acme"}, limit=2, after=1)
+        assert rows.session_lists.pressing({"acme"}, limit=2, after=2**53) == []
     assert [each.view.session_id for each in found] == ["s1", "s0"]
     assert [("ORDER BY" in each, "purpose" in each) for each in said] == [(True, False), (False, True)] * 2
 

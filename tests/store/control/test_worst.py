@@ -100,7 +100,7 @@ def check(rows: ControlRows, tenant: str) -> None:
     found = severities(rows.connection, tenant)
     assert [kept for _, kept, _ in found] == [said for _, _, said in found]
     by = {session: said for session, _, said in found}
-    listed = rows.sessions.pressing({tenant}, limit=9, status="flagged")
+    listed = rows.session_lists.pressing({tenant}, limit=9, status="flagged")
     ranks = [by[each.view.session_id] for each in listed]
     assert ranks == sorted(ranks, reverse=True)
     assert [each.worst for each in listed] == [dict(enumerate(get_args(Severity))).get(rank) for rank in ranks]
@@ -215,7 +215,7 @@ def test_the_most_pressing_are_found_along_an_index_without_a_look_at_any_findin
     with store.read() as rows:
         event.listen(rows.connection, "before_cursor_execute", explain)
         for scope in (None, {"acme"}, {"acme", "globex"}):
-            assert len(rows.sessions.pressing(scope, limit=3, status="flagged")) == 3
+            assert len(rows.session_lists.pressing(scope, limit=3, status="flagged")) == 3
     store.close()
     assert sum("ix_control_session_pressing" in step for step in plans) == 3
     assert [step for step in plans if "control_finding" in step or "TEMP B-TREE" in step or "Sort" in step] == []
