@@ -26,12 +26,12 @@ from guardian.bootstrap.slack import SlackQueue, check_slack, slack_options
 from guardian.config import Settings
 from guardian.config.base import Options
 from guardian.control.advice.adviser import Adviser
-from guardian.control.alert_outbox import AlertQueues
 from guardian.control.app import create_app
-from guardian.control.connections import bounded
 from guardian.control.deps import ControlDeps, ControlSettings
-from guardian.control.framing import Framed
-from guardian.control.policy_news import policy_reloaded
+from guardian.control.requests.connections import bounded
+from guardian.control.requests.framing import Framed
+from guardian.control.telling.alert_outbox import AlertQueues
+from guardian.control.telling.policy_news import policy_reloaded
 from guardian.errors import ControlError
 from guardian.keys.bundle import BundleKey
 from guardian.keys.signing import SigningKeys

@@ -28,14 +28,14 @@ from guardian.control.distribution.long_polls import LongPolls, Places
 from guardian.control.distribution.shared_looks import SharedLooks
 from guardian.control.distribution.wholes import WholeLists
 from guardian.control.lapse import sweep
-from guardian.control.news import spread
 from guardian.control.problems import documented, header, install_problems
+from guardian.control.requests.writers import Writers
 from guardian.control.revocations.walking import Waits, follow_on
 from guardian.control.rounds import Rounds
 from guardian.control.routes import MODULES
+from guardian.control.telling.news import spread
 from guardian.control.watchers.self_testing import test_the_switch
 from guardian.control.watchers.watching import remember, watch
-from guardian.control.writers import Writers
 from guardian.domain.revocation import Revision
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.store.turns import Rest

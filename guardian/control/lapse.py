@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
 from guardian.control.people.approvals import end_if_over, over
+from guardian.control.revocations.by_itself import by_itself
 from guardian.control.revocations.descendants import follow_lapsed
 from guardian.control.revocations.following import LONGEST_S, carried_on
+from guardian.control.telling.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.store.control.rows import ControlRows
 from guardian.store.turns import Rest, in_turn

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import spread
+from guardian.control.telling.news import spread
 from guardian.domain.identity import NO_SLASH
 from guardian.errors import GuardianError, StoreError, Unstorable
 from guardian.store.control.rows import ControlRows

@@ -10,7 +10,7 @@ from guardian.bootstrap.policies import open_policy
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.control.deps import ControlDeps
-from guardian.control.intake import receive
+from guardian.control.findings.intake import receive
 from guardian.control.people.acts import judge
 from guardian.domain.finding import Finding
 from guardian.telemetry import Metrics

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from guardian.alerting.log import LogOptions
 from guardian.alerting.port import RetryLater
 from guardian.alerting.worker import AlertWorker
-from guardian.control.alert_outbox import AlertQueues, ControlAlertOutbox
+from guardian.control.telling.alert_outbox import AlertQueues, ControlAlertOutbox
 from guardian.errors import AlertError, StoreError
 from guardian.store.control.alerts import UNNAMED, Chosen
 from guardian.store.control.store import ControlStore

@@ -11,7 +11,7 @@ from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.commands.letters import redrive_letters, refused_checked, sealed_before
 from guardian.config import load
-from guardian.control.alert_outbox import ControlAlertOutbox
+from guardian.control.telling.alert_outbox import ControlAlertOutbox
 from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record

@@ -14,9 +14,9 @@ from postgres import open_postgres
 from replaying import replay
 from whole_store import first_bad, ledger_entries
 
+from guardian.control.authority.situation import in_canary
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
-from guardian.control.intake import receive
-from guardian.control.situation import in_canary
+from guardian.control.findings.intake import receive
 from guardian.domain.finding import Evidence, NamedBreach
 from guardian.domain.identity import SessionKey
 from guardian.keys.signing import SigningKeys

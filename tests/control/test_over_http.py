@@ -8,7 +8,7 @@ from serving import running
 from until import until
 
 from guardian.control.app import create_app
-from guardian.control.framing import Framed
+from guardian.control.requests.framing import Framed
 from guardian.errors import ControlError
 from guardian.gateway.client import RevocationList
 from guardian.stream import port as stream

@@ -12,8 +12,8 @@ from serving import Reply, answering
 from structlog.testing import capture_logs
 from whole_store import alert_states, ledger_entries
 
-from guardian.control.news import spread, tell_of_decision_point
 from guardian.control.switch import SwitchRule
+from guardian.control.telling.news import spread, tell_of_decision_point
 from guardian.policy.authzen import AuthzenPoint
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.floor import Floor

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from deployment import START
 
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.policy.cedar import CedarPolicies
 from guardian.wire.principal import Principal
 

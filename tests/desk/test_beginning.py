@@ -21,7 +21,7 @@ from guardian.control.cases.beginning import begin
 from guardian.control.cases.case import case_key
 from guardian.control.cases.feeds import catch_up
 from guardian.control.cases.outbox import CaseOutbox
-from guardian.control.news import tell
+from guardian.control.telling.news import tell
 from guardian.domain.finding import Effect
 from guardian.domain.identity import SessionKey
 from guardian.telemetry import Metrics

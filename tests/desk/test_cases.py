@@ -13,8 +13,8 @@ from guardian.control.cases import digests, outbox
 from guardian.control.cases.digests import fold
 from guardian.control.cases.standing import standing
 from guardian.control.lapse import sweep
-from guardian.control.news import case_of_news, tell
 from guardian.control.people.approvals import topic_of
+from guardian.control.telling.news import case_of_news, tell
 from guardian.control.watchers.watching import watch
 from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Effect, Kind, Severity

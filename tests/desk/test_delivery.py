@@ -13,7 +13,7 @@ from guardian.control.cases import outbox as case_outbox
 from guardian.control.cases.feeds import catch_up
 from guardian.control.cases.outbox import CaseOutbox
 from guardian.control.cases.similar import with_similar
-from guardian.control.intake import receive
+from guardian.control.findings.intake import receive
 from guardian.errors import StoreError
 from guardian.wire.principal import Principal
 

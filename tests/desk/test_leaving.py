@@ -3,7 +3,7 @@
 import pytest
 from slack_server import CHANNEL
 
-from guardian.control.alert_outbox import AlertQueues
+from guardian.control.telling.alert_outbox import AlertQueues
 
 
 class Kept:

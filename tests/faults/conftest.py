@@ -24,7 +24,7 @@ from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
 from guardian.commands.initialise import initialise
-from guardian.control.news import NEWS
+from guardian.control.telling.news import NEWS
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.domain.finding import Effect

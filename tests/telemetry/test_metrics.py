@@ -81,7 +81,7 @@ def test_what_a_counter_may_count_is_shown_before_it_counts() -> None:
         ),
         ("guardian_events_total", "outcome", "stream/commit.py", r'_events_total", .*, outcome="(\w+)"'),
         ("guardian_envelopes_total", "result", "stream/envelopes.py", r'_envelopes_total", .*, result="(\w+)"'),
-        ("guardian_envelopes_total", "result", "control/registration.py", r'result="(\w+)"'),
+        ("guardian_envelopes_total", "result", "control/envelopes/registration.py", r'result="(\w+)"'),
     ],
 )
 def test_so_is_what_the_code_names_in_place(name: Metric, label: str, source: str, said: str) -> None:

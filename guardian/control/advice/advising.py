@@ -19,13 +19,13 @@ from starlette.concurrency import run_in_threadpool
 from guardian.alerting.buttons import kept_from_approval
 from guardian.control.advice.patience import Patience
 from guardian.control.advice.proposed import ProposedCall, call_of, envelope_of, subjects_of
-from guardian.control.authority import ask, explain, may_read, must_reach, record, whole
+from guardian.control.authority.asking import ask, explain, may_read, must_reach, record, whole
+from guardian.control.authority.situation import situation
 from guardian.control.cases.case import evidence_link
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
 from guardian.control.people.approvals import no_room, permits, put_up, revoked_since, topic_of
 from guardian.control.problems import Refusal
-from guardian.control.situation import situation
+from guardian.control.telling.news import tell
 from guardian.domain.text import cut_off, moment
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest

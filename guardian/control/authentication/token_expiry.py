@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
+from guardian.control.telling.news import tell
 from guardian.domain.finding import OPERATORS
 from guardian.store.control.tokens import TokenRow
 

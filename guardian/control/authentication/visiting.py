@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from guardian.control.authentication.token_records import record_token
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.deps import ControlDeps, VisitRule
 from guardian.control.problems import Refusal
 from guardian.errors import TokenError

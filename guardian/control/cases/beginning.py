@@ -15,8 +15,8 @@ from guardian.control.cases.case import case_key
 from guardian.control.cases.feeds import heard_alert, heard_audit, read_alert
 from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
-from guardian.control.news import case_of_news, tell
 from guardian.control.people.approvals import topic_of
+from guardian.control.telling.news import case_of_news, tell
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.identity import SessionKey
 from guardian.store.control.audit import stored_json

@@ -11,8 +11,8 @@ from guardian.alerting.rules import OPEN_STATES, rank
 from guardian.control.acts_under import KINDS
 from guardian.control.cases.case import case_key
 from guardian.control.cases.events import acted, told_by_alert, told_by_audit, told_by_word
-from guardian.control.news import case_of_news
 from guardian.control.people.approvals import topic_of
+from guardian.control.telling.news import case_of_news
 from guardian.domain.envelope import purpose_family
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.identity import SessionKey

@@ -26,7 +26,7 @@ from guardian.control.acts_under import in_words
 from guardian.control.cases.case import told
 from guardian.control.cases.picture import shows
 from guardian.control.desk.commands import answer_command
-from guardian.control.found import purpose_of
+from guardian.control.findings.found import purpose_of
 from guardian.domain.envelope import purpose_family
 from guardian.domain.text import counted
 from guardian.errors import AlertError, ControlError

@@ -4,7 +4,7 @@ import gzip
 from threading import Lock
 from typing import NamedTuple
 
-from guardian.control.authority import Reach
+from guardian.control.authority.asking import Reach
 from guardian.control.deps import ControlDeps
 from guardian.control.distribution.wholes import WholeLists
 from guardian.domain.revocation import Revision

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from guardian.control.authority import Reach
+from guardian.control.authority.asking import Reach
 from guardian.control.deps import ControlDeps
 from guardian.control.distribution.bell import Bell
 from guardian.control.distribution.listing import Listing, RevocationListings

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
+from guardian.control.telling.news import tell
 from guardian.domain.finding import OPERATORS
 from guardian.domain.text import moment
 from guardian.errors import GuardianError

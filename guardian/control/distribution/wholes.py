@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from threading import Lock
 
-from guardian.control.authority import Reach
+from guardian.control.authority.asking import Reach
 from guardian.control.deps import ControlDeps
 from guardian.domain.revocation import Revision
 from guardian.revocation.mirror import Mirror, Stand

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 from guardian.control.deps import ControlDeps
-from guardian.control.envelopes import revoked_until
-from guardian.control.found import finding_in, reached_finding
+from guardian.control.envelopes.recorded import revoked_until
+from guardian.control.findings.found import finding_in, reached_finding
+from guardian.control.findings.superseded import known_to_people, upheld, waved_through
 from guardian.control.heard import unheard_session
 from guardian.control.people.granted import Act, bound, once, permitted
 from guardian.control.people.taking_back import answered, readable, take_back
 from guardian.control.problems import Refusal, absent
 from guardian.control.revocations.descendants import follow_down
 from guardian.control.revocations.lifting import follow_back
-from guardian.control.superseded import known_to_people, upheld, waved_through
 from guardian.domain.finding import OPERATORS, Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import ReasonCode, Revision
@@ -148,7 +148,7 @@ def judge(
     session, drift = finding.key, finding.kind is Kind.DRIFT
 
     def do(act: Act) -> Judged | Refusal:
-        view = finding_in(act.rows, frozenset({finding.tenant_id}), finding_id)
+        view = finding_in(act.rows, {finding.tenant_id}, finding_id)
         said = view.verdict
         others = [each for each in act.rows.findings.unjudged(session) if each != finding_id]
         also = readable(act.rows, finding.tenant_id, others) if ask_for.case and dismissed and drift else []

@@ -8,11 +8,11 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from guardian.control.authority import ask, consider, record
+from guardian.control.authority.asking import ask, consider, record
 from guardian.control.cases.case import evidence_link
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
-from guardian.control.superseded import weighed, without_its_parent
+from guardian.control.findings.superseded import weighed, without_its_parent
+from guardian.control.telling.news import tell
 from guardian.domain.finding import Finding
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import Revision

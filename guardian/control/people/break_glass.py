@@ -5,9 +5,9 @@ from datetime import timedelta
 from guardian.control.deps import ControlDeps
 from guardian.control.heard import unheard_of
 from guardian.control.lapse import close_run_out, tell_end
-from guardian.control.news import tell
 from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import Refusal, absent
+from guardian.control.telling.news import tell
 from guardian.domain.text import moment
 from guardian.wire.approvals import BreakGlassRequest, BreakGlassTaken, BreakGlassView
 from guardian.wire.principal import Principal

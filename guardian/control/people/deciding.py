@@ -7,16 +7,16 @@ from typing import Literal, assert_never
 
 from guardian.alerting.buttons import kept_from_approval
 from guardian.control.acts_under import in_words, revoked_with_it
-from guardian.control.authority import ask, denied, evidence_of
+from guardian.control.authority.asking import ask, denied, evidence_of
+from guardian.control.authority.situation import situation
 from guardian.control.deps import ControlDeps
+from guardian.control.findings.superseded import weighed
 from guardian.control.lapse import lapse_overdue
 from guardian.control.people.acts import do_reinstate, do_revoke
 from guardian.control.people.approvals import end_if_over, evidence_seen, finding_of, overtaken
 from guardian.control.people.granted import Act, Second
 from guardian.control.people.modes import do_set_mode, widening
 from guardian.control.problems import Refusal, absent
-from guardian.control.situation import situation
-from guardian.control.superseded import weighed
 from guardian.domain.identity import SessionKey
 from guardian.policy.port import ActFacts
 from guardian.store.control.approvals import StoredApproval

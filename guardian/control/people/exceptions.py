@@ -9,11 +9,11 @@ import re
 from datetime import datetime, timedelta
 
 from guardian.control.deps import ControlDeps
-from guardian.control.found import purpose_of, reached_finding
-from guardian.control.news import tell
+from guardian.control.findings.found import purpose_of, reached_finding
+from guardian.control.findings.superseded import waved_through
 from guardian.control.people.granted import Act, bound, permitted
 from guardian.control.problems import Refusal, absent
-from guardian.control.superseded import waved_through
+from guardian.control.telling.news import tell
 from guardian.domain.envelope import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.redacted import hashed

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from guardian.control.acts_under import works_for
-from guardian.control.authority import ask, consider, denied, must_reach, record
+from guardian.control.authority.asking import ask, consider, denied, must_reach, record
+from guardian.control.authority.situation import situation
 from guardian.control.cases.view import moved_on
 from guardian.control.deps import ControlDeps
 from guardian.control.lapse import lapse_overdue
 from guardian.control.people.approvals import no_room, permits, put_up
 from guardian.control.problems import Refusal
-from guardian.control.situation import situation
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import SubjectType
 from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest, WhomFacts

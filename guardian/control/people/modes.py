@@ -4,10 +4,10 @@ from typing import assert_never
 
 from guardian.control.deps import ControlDeps
 from guardian.control.heard import unheard_of
-from guardian.control.news import tell
 from guardian.control.people.approvals import overtaken
 from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import Refusal
+from guardian.control.telling.news import tell
 from guardian.policy.port import ActFacts
 from guardian.store.control.rows import ControlRows
 from guardian.wire.principal import Principal

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
-from guardian.control.found import finding_in, reached_finding
+from guardian.control.findings.found import finding_in, reached_finding
+from guardian.control.findings.superseded import NOTHING, taken_back
 from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import Refusal
-from guardian.control.superseded import NOTHING, taken_back
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
@@ -42,7 +42,7 @@ def take_back(
     session, drift = finding.key, finding.kind is Kind.DRIFT
 
     def do(act: Act) -> Judged | Refusal:
-        view = finding_in(act.rows, frozenset({finding.tenant_id}), finding_id)
+        view = finding_in(act.rows, {finding.tenant_id}, finding_id)
         said = view.verdict
         if said is None:  # a second click, say
             act.audit(finding_id=finding_id, result="not_judged")

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from guardian.control.authority import ask, record
-from guardian.control.bounds import beyond
+from guardian.control.authority.asking import ask, record
+from guardian.control.authority.bounds import beyond
+from guardian.control.authority.situation import origin_of
 from guardian.control.deps import ControlDeps
-from guardian.control.envelopes import revoked_until
-from guardian.control.news import tell
+from guardian.control.envelopes.recorded import revoked_until
 from guardian.control.revocations.following import (
     AT_ONCE,
     LONGEST_S,
@@ -23,7 +23,7 @@ from guardian.control.revocations.following import (
     tell_on,
 )
 from guardian.control.revocations.kin import revoked_above
-from guardian.control.situation import origin_of
+from guardian.control.telling.news import tell
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from guardian.control.authority import evidence_of
-from guardian.control.by_itself import by_itself
+from guardian.control.authority.asking import evidence_of
+from guardian.control.authority.situation import origin_of, situation
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
-from guardian.control.situation import origin_of, situation
+from guardian.control.revocations.by_itself import by_itself
+from guardian.control.telling.news import tell
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import ActFacts, EvidenceFacts, PolicyDecision, PolicyRequest

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from guardian.control.authority import ask, record
-from guardian.control.by_itself import by_itself
+from guardian.control.authority.asking import ask, record
 from guardian.control.deps import ControlDeps
-from guardian.control.envelopes import revoked_until
+from guardian.control.envelopes.recorded import revoked_until
+from guardian.control.revocations.by_itself import by_itself
 from guardian.control.revocations.following import (
     AT_ONCE,
     LONGEST_S,

@@ -4,15 +4,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from guardian.control import breaker
-from guardian.control.authority import ask, consider, evidence_of, explain, record
+from guardian.control.authority.asking import ask, consider, evidence_of, explain, record
+from guardian.control.authority.situation import harm_of
 from guardian.control.deps import ControlDeps
-from guardian.control.envelopes import revoked_until
+from guardian.control.envelopes.recorded import revoked_until
+from guardian.control.findings.superseded import without_its_parent
 from guardian.control.people.approvals import no_room, permits, put_up, said_no
+from guardian.control.revocations import breaker
 from guardian.control.revocations.descendants import follow_down
 from guardian.control.revocations.subjects import keep_from_coming_back
-from guardian.control.situation import harm_of
-from guardian.control.superseded import without_its_parent
 from guardian.domain.finding import Effect, Finding
 from guardian.domain.revocation import LedgerEntry, ReasonCode
 from guardian.domain.text import moment

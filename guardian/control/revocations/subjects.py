@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from guardian.control.acts_under import KINDS, in_words, named
-from guardian.control.authority import ask, record
+from guardian.control.authority.asking import ask, record
+from guardian.control.authority.situation import session_facts
 from guardian.control.deps import ControlDeps
-from guardian.control.envelopes import lasts_until
+from guardian.control.envelopes.recorded import lasts_until
 from guardian.control.heard import unheard_of
-from guardian.control.news import tell
 from guardian.control.people.granted import Act, Do, Whom, once, permitted
 from guardian.control.problems import Refusal
-from guardian.control.situation import session_facts
+from guardian.control.telling.news import tell
 from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Finding, Severity, Subject
 from guardian.domain.identity import SessionKey

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from guardian.control.advice.advising import advise, held_for, undone
 from guardian.control.authentication.caller import Caller, Deps, turn
-from guardian.control.authority import Reach, may_read
+from guardian.control.authority.asking import Reach, may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.distribution.long_polls import LongPolls
 from guardian.control.distribution.shared_looks import SharedLooks

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import ValidationError
 
 from guardian.control.authentication.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, Writer, page
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.control.people.deciding import decide

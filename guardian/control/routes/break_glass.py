@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authentication.caller import Caller, Deps, Limit, TenantFilter, Writer
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.people.break_glass import break_glass, end_break_glass
 from guardian.control.problems import READS, Refusal, documented
 from guardian.domain.identity import Identifier

@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter
 
-from guardian.control import breaker
 from guardian.control.authentication.caller import Caller, Deps, TenantId, Writer
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.heard import unheard_of, unheard_tenant
-from guardian.control.news import tell
 from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import READS, documented
+from guardian.control.revocations import breaker
+from guardian.control.telling.news import tell
 from guardian.wire.approvals import BreakerReset, BreakerView
 
 router = APIRouter(prefix="/v1/breakers", tags=["breakers"])

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from guardian.control.authentication.caller import Caller, Deps, TenantFilter
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.distribution.long_polls import LongPolls
 from guardian.control.distribution.shared_looks import SharedLooks
 from guardian.control.problems import READS, absent, documented, header

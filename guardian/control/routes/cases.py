@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from guardian.control.authentication.caller import Caller, Deps, Seen, SessionId, TenantId, Writer
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.cases.case import case_key
 from guardian.control.cases.similar import with_similar
 from guardian.control.cases.view import case_view

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError, WrapValidator
 
 from guardian.control.authentication.caller import CallerOfAny, Deps
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.problems import Refusal, documented
 from guardian.domain.identity import Identifier
 from guardian.domain.revocation import SubjectType

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from guardian.control import registration
 from guardian.control.authentication.caller import Before, Caller, Deps, Limit, SessionId, TenantId, Writer
+from guardian.control.envelopes import registration
 from guardian.control.problems import READS, documented
 from guardian.domain.identity import SessionKey
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope

@@ -19,7 +19,7 @@ from guardian.control.authentication.caller import (
     page,
 )
 from guardian.control.authentication.visiting import make_link
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import READS, check_span, documented
 from guardian.control.revocations.kin import lineage

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authentication.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, Writer, page
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.people.exceptions import end_exception, make_exception
 from guardian.control.problems import READS, documented
 from guardian.domain.identity import Identifier

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from guardian.control.authentication.caller import Before, Caller, Deps, Limit, TenantFilter
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.problems import READS
 from guardian.domain.identity import SessionKey
 from guardian.evaluation.labels import of_a_rule_alone

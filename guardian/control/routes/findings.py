@@ -20,11 +20,11 @@ from guardian.control.authentication.caller import (
     Writer,
     turn,
 )
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
-from guardian.control.found import sole_finding
-from guardian.control.intake import receive
+from guardian.control.findings.found import sole_finding
+from guardian.control.findings.intake import receive
 from guardian.control.people import acts
 from guardian.control.problems import READS, documented, header
 from guardian.domain.finding import Effect, Finding, Kind

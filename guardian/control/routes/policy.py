@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from guardian.control.authentication.caller import Caller, Deps
-from guardian.control.authority import may_read
-from guardian.control.explaining import explanation
+from guardian.control.authority.asking import may_read
+from guardian.control.authority.explaining import explanation
 from guardian.control.problems import READS
 from guardian.domain.identity import Identifier
 from guardian.policy.port import PolicyAction

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from guardian.control.authentication.caller import Caller, Deps, TenantFilter
-from guardian.control.authority import Reach, may_read
+from guardian.control.authority.asking import Reach, may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.distribution.listing import Listing, RevocationListings
 from guardian.control.distribution.long_polls import LongPolls

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from guardian.control.authentication.caller import Caller, Deps, Limit, TenantFilter
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.problems import READS, Refusal
 from guardian.domain.identity import Identifier
 from guardian.domain.revocation import Revision, SubjectType

@@ -22,7 +22,7 @@ from guardian.control.authentication.caller import (
     Writer,
     page,
 )
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.cases.case import case_key
 from guardian.control.cases.view import taken_by
 from guardian.control.people import acts

@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from guardian.control.authentication.caller import Caller, Deps, TenantFilter
-from guardian.control.authority import Reach, may_read
+from guardian.control.authority.asking import Reach, may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.distribution.bell import Bell, heard
 from guardian.control.distribution.long_polls import Places

@@ -5,13 +5,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from guardian.control import breaker
 from guardian.control.authentication.caller import CallerOfAny, Deps
-from guardian.control.authority import may_read_all
+from guardian.control.authority.asking import may_read_all
 from guardian.control.deps import ControlDeps
 from guardian.control.distribution.shared_looks import SharedLooks
-from guardian.control.news import spread
 from guardian.control.problems import documented
+from guardian.control.revocations import breaker
+from guardian.control.telling.news import spread
 from guardian.errors import GuardianError
 
 router = APIRouter(tags=["system"])

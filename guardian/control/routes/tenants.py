@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 
 from guardian.control.authentication.caller import Caller, Deps, TenantId, Writer
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.heard import unheard_tenant
 from guardian.control.people.modes import set_mode
 from guardian.control.problems import READS, documented

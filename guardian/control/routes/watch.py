@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from guardian.control.authentication.caller import Caller, Deps, TenantFilter
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.distribution.listing import RevocationListings
 from guardian.control.problems import READS, Refusal, documented
 from guardian.control.routes.revocations import Instance, narrowed

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
+from guardian.control.telling.news import tell
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.text import moment
 from guardian.store.sure_time import jumped, none_yet

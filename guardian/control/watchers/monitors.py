@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from guardian.control.authority import Reach
+from guardian.control.authority.asking import Reach
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
+from guardian.control.telling.news import tell
 from guardian.control.watchers.peers import Watched
 from guardian.domain.finding import OPERATORS
 from guardian.domain.text import counted, moment

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from guardian.control.authority import Reach
+from guardian.control.authority.asking import Reach
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
+from guardian.control.telling.news import tell
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import Revision
 from guardian.store.control.rows import ControlRows

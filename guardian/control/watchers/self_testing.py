@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
+from guardian.control.revocations.by_itself import by_itself
+from guardian.control.telling.news import tell
 from guardian.control.watchers.monitors import at_rest
 from guardian.control.watchers.plants import PlantKind, make_plant
 from guardian.control.watchers.watching import Standing, gateways, peers, silent

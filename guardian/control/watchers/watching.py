@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
-from guardian.control.authority import Reach
+from guardian.control.authority.asking import Reach
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
+from guardian.control.telling.news import tell
 from guardian.control.watchers.itself import tell_of_itself
 from guardian.control.watchers.monitors import MAINTENANCE, tell_of_monitors, unprotected, watched
 from guardian.control.watchers.peers import Trouble

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from guardian.control.superseded import NOTHING
+from guardian.control.findings.superseded import NOTHING
 from guardian.domain.breach import marks
 from guardian.domain.finding import Effect, NamedBreach
 from guardian.domain.session import judged

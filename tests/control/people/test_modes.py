@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from guardian.control.situation import in_canary
+from guardian.control.authority.situation import in_canary
 from guardian.domain.identity import SessionKey
 
 

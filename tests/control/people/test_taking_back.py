@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel
 
-from guardian.control.people import taking_back
+from guardian.control.findings import found
 from guardian.domain.breach import marks
 from guardian.domain.finding import Effect, Kind, NamedBreach
 from guardian.domain.session import judged
@@ -268,15 +268,15 @@ def test_a_finding_that_is_not_there_has_no_verdict(stage, two):
 
 
 def test_one_that_is_gone_before_it_is_done_is_absent(stage, two, monkeypatch):
-    found = taking_back.sole_finding
+    sole = found.sole_finding
 
     def gone(rows, scope, finding_id):
-        view = found(rows, scope, finding_id)
+        view = sole(rows, scope, finding_id)
         with stage.deps.store.write() as other:
             other.connection.exec_driver_sql("DELETE FROM control_finding WHERE id = ?", (finding_id,))
         return view
 
-    monkeypatch.setattr(taking_back, "sole_finding", gone)
+    monkeypatch.setattr(found, "sole_finding", gone)
     assert ask(stage, two[1]).status_code == 404
 
 
@@ -322,10 +322,10 @@ def test_a_request_to_revoke_it_is_asked_again(stage, a_finding):
     stage.enforce()
     stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json={"protected": True, "reason": "x"})
     expired = (NamedBreach(name="envelope_expired", detail="", hard=True),)
-    found = stage.submit(a_finding(breaches=expired, time=stage.clock() + timedelta(seconds=1))).json()
+    told = stage.submit(a_finding(breaches=expired, time=stage.clock() + timedelta(seconds=1))).json()
     stage.clock.pass_(minutes=1)
     assert case(stage)[0] == "revoke_requested"
-    say(stage, found["finding_id"], "benign")
+    say(stage, told["finding_id"], "benign")
     assert case(stage)[0] == "dismissed"
-    say(stage, found["finding_id"])
+    say(stage, told["finding_id"])
     assert case(stage)[0] == "revoke_requested"

@@ -3,7 +3,7 @@
 import pytest
 from deployment import AT_ONCE
 
-from guardian.control import situation
+from guardian.control.authority import situation
 from guardian.control.deps import BreakerRule
 from guardian.control.revocations import walking
 from guardian.control.revocations.walking import follow_on

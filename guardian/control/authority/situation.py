@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime
 
-from guardian.control.authority import question
+from guardian.control.authority.asking import question
 from guardian.control.deps import ControlDeps
 from guardian.domain.envelope import Envelope, purpose_family
 from guardian.domain.identity import SessionKey

@@ -3,19 +3,19 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from guardian.control import breaker
-from guardian.control.authority import ask, denied, evidence_of, explain, must_reach, record
+from guardian.control.authority.asking import ask, denied, evidence_of, explain, must_reach, record
+from guardian.control.authority.situation import situation
 from guardian.control.cases.case import queue, told
 from guardian.control.deps import ControlDeps
-from guardian.control.envelopes import against_record, extend, remarked
+from guardian.control.envelopes.recorded import against_record, extend, remarked
+from guardian.control.findings.model_change import note_model
+from guardian.control.findings.superseded import came_too_late, superseded, weighed
 from guardian.control.lapse import lapse_overdue
-from guardian.control.model_change import note_model
-from guardian.control.news import NEWS, tell_of_decision_point
 from guardian.control.people.exceptions import excused
 from guardian.control.problems import Refusal, check_calendar, check_tenant
+from guardian.control.revocations import breaker
 from guardian.control.revocations.revoking import revoke_or_flag
-from guardian.control.situation import situation
-from guardian.control.superseded import came_too_late, superseded, weighed
+from guardian.control.telling.news import NEWS, tell_of_decision_point
 from guardian.control.watchers.self_testing import noticed
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry

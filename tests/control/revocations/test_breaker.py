@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from guardian.control.breaker import limit_of
 from guardian.control.deps import BreakerRule
+from guardian.control.revocations.breaker import limit_of
 from guardian.store.control.tables import breaker
 
 RULE = BreakerRule(window=timedelta(minutes=10), least=3, factor=5, cooldown=timedelta(hours=1))

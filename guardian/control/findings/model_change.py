@@ -8,7 +8,7 @@ import hashlib
 from datetime import datetime
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
+from guardian.control.telling.news import tell
 from guardian.domain.finding import OPERATORS, Finding
 from guardian.store.control.models import FURTHER
 from guardian.store.control.rows import ControlRows

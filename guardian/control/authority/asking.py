@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from guardian.control.bounds import beyond
+from guardian.control.authority.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, absent, check_one
 from guardian.domain.finding import Finding

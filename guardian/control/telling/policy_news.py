@@ -1,7 +1,7 @@
 """What came of a policy reload: audited, counted, and told to people when it was refused or changed something."""
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
+from guardian.control.telling.news import tell
 from guardian.domain.finding import OPERATORS
 from guardian.policy.reload import ReloadOutcome
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from guardian.control.authority import may_read
+from guardian.control.authority.asking import may_read
 from guardian.control.deps import ControlDeps
-from guardian.control.envelopes import extend
+from guardian.control.envelopes.recorded import extend
 from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import Refusal, absent, check_calendar, check_tenant
 from guardian.control.revocations.descendants import follow_above

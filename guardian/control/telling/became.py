@@ -12,8 +12,8 @@ from guardian.control.cases.case import alert_name, case_key
 from guardian.control.cases.events import told_by_audit
 from guardian.control.cases.feeds import read_alert
 from guardian.control.cases.view import state_of
-from guardian.control.news import news_id
 from guardian.control.people.approvals import topic_of
+from guardian.control.telling.news import news_id
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import SubjectType
 from guardian.store.control.rows import ControlRows

@@ -13,9 +13,9 @@ from until import until
 
 from guardian.bootstrap.control_socket import listen
 from guardian.control.app import create_app
-from guardian.control.connections import bounded
-from guardian.control.framing import Framed
 from guardian.control.problems import Refusal
+from guardian.control.requests.connections import bounded
+from guardian.control.requests.framing import Framed
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: guardian\r\n\r\n"
 FOR_EVER = 600.0

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from whole_store import alert_states, ledger_entries
 
-from guardian.control import registration
+from guardian.control.envelopes import registration
 from guardian.domain.batch import Decoded
 from guardian.domain.envelope import Envelope
 from guardian.domain.event import DecisionEvent

@@ -9,7 +9,7 @@ from sqlalchemy import insert, text
 from whole_store import alert_states, first_bad, ledger_entries
 
 from guardian.alerting.port import Alert
-from guardian.control.situation import in_canary
+from guardian.control.authority.situation import in_canary
 from guardian.domain.breach import marks
 from guardian.domain.finding import Act, Effect, Kind, NamedBreach, Reason
 from guardian.domain.identity import SessionKey

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from guardian.alerting.port import Alert, AlertChannel, ForPeople
 from guardian.alerting.worker import AlertRow, AlertWorker
-from guardian.control.gathered import gathered
-from guardian.control.outcomes import tell_outcomes
+from guardian.control.telling.gathered import gathered
+from guardian.control.telling.outcomes import tell_outcomes
 from guardian.domain.finding import Finding
 from guardian.store.control.alerts import QueuedAlert, Turns
 from guardian.store.control.feeds import OUTCOMES

@@ -7,8 +7,8 @@ channel was told of the same finding before: a restart loses nothing, and nothin
 import json
 from datetime import datetime
 
-from guardian.control.became import START, Place, Told, became
 from guardian.control.cases.case import alert_name
+from guardian.control.telling.became import START, Place, Told, became
 from guardian.store.control.feeds import OUTCOMES
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardian.control.policy_news import policy_reloaded
+from guardian.control.telling.policy_news import policy_reloaded
 from guardian.policy.reload import ReloadOutcome
 from guardian.wire.findings import AlertPayload
 

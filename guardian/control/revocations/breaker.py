@@ -7,7 +7,7 @@ agents. The breaker is a fact of the tenant that policy reads; what follows from
 from datetime import datetime, timedelta
 
 from guardian.control.deps import BreakerRule, ControlDeps
-from guardian.control.news import tell
+from guardian.control.telling.news import tell
 from guardian.domain.text import moment
 from guardian.store.control.rows import ControlRows
 from guardian.wire.approvals import BreakerView

@@ -8,7 +8,7 @@ from sqlalchemy import event
 from whole_store import alert_states
 
 from guardian.alerting.worker import AlertRow
-from guardian.control.alert_outbox import ControlAlertOutbox
+from guardian.control.telling.alert_outbox import ControlAlertOutbox
 from guardian.errors import StoreError
 from guardian.store.control.alerts import UNNAMED
 from guardian.store.control.store import ControlStore

@@ -3,14 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from guardian.control.authority import consider, evidence_of, facts_of
-from guardian.control.bounds import READING
+from guardian.control.authority.asking import consider, evidence_of, facts_of
+from guardian.control.authority.bounds import READING
+from guardian.control.authority.situation import situation
 from guardian.control.cases.view import LATEST, as_it_went
 from guardian.control.deps import ControlDeps
+from guardian.control.findings.superseded import superseded, weighed
 from guardian.control.heard import unheard_session, unheard_tenant
 from guardian.control.problems import Refusal
-from guardian.control.situation import situation
-from guardian.control.superseded import superseded, weighed
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.identity import SessionKey
 from guardian.policy.port import ActFacts, BudgetFacts, EvidenceFacts, HarmFacts, PolicyAction

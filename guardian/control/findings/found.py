@@ -1,13 +1,14 @@
 """A finding looked up by its id alone, for monitors of different tenants may have chosen the same one; and its
 purpose."""
 
-from guardian.control.authority import Reach, must_reach
+from guardian.control.authority.asking import Reach, must_reach
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, absent
 from guardian.domain.finding import Finding
 from guardian.policy.port import PolicyAction
 from guardian.store.columns import storable
 from guardian.store.control.rows import ControlRows
+from guardian.store.control.scope import Scope
 from guardian.wire.findings import FindingView
 from guardian.wire.principal import Principal
 
@@ -21,7 +22,7 @@ def sole_finding(rows: ControlRows, scope: Reach, finding_id: str) -> FindingVie
     return finding_in(rows, tenants, finding_id)
 
 
-def finding_in(rows: ControlRows, tenants: Reach, finding_id: str) -> FindingView:
+def finding_in(rows: ControlRows, tenants: Scope, finding_id: str) -> FindingView:
     """The finding of this id, which at most one of these tenants has. Raises Refusal: 404 for none."""
     found = rows.findings.get(finding_id, tenants)
     if found is None:

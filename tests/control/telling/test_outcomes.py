@@ -12,17 +12,17 @@ from pydantic import ValidationError
 from guardian.alerting.jsonl import JsonlChannel
 from guardian.alerting.port import Alert, RetryLater
 from guardian.alerting.rules import rank
-from guardian.control import became, outcomes
-from guardian.control.alert_outbox import AlertQueues
 from guardian.control.cases.case import alert_name
 from guardian.control.lapse import sweep
 from guardian.control.switch import SwitchRule
+from guardian.control.telling import became, outcomes
+from guardian.control.telling.alert_outbox import AlertQueues
 from guardian.domain.finding import Effect
 from guardian.errors import AlertError
 from guardian.store.control import alerts
 from guardian.store.control.alerts import AlertRows, Chosen, Settled
 
-SCHEMA = Path(__file__).parents[1] / "alerting" / "golden" / "ocsf_2004.schema.json"
+SCHEMA = Path(__file__).parents[2] / "alerting" / "golden" / "ocsf_2004.schema.json"
 
 
 @dataclass

@@ -3,8 +3,8 @@
 import re
 from datetime import datetime
 
-from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
+from guardian.control.revocations.by_itself import by_itself
 from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Effect, Finding, Kind, Subject
 from guardian.domain.identity import SessionKey
