@@ -80,9 +80,8 @@ def test_nobody_else_gets_anything_by_it(far, other):
 
 
 @pytest.mark.parametrize("action", [each for each in get_args(PolicyAction) if each != "readRevocations"])
-@pytest.mark.parametrize("session", [None, SessionFacts("s1")], ids=["tenant", "session"])
-def test_nothing_else_outlives_an_answer(far, action, session):
-    asked = dataclasses.replace(LISTED, action=action, session=session)
+def test_nothing_else_outlives_an_answer(far, action):
+    asked = dataclasses.replace(LISTED, action=action)
     assert far(asked, ALLOW).allowed
     assert far(asked).errors
 
