@@ -121,6 +121,7 @@ for _noun in (
     "tokens",
     "seals",
     "sessions",
+    "modes",
     "revoked",
     "findings",
     "cases",

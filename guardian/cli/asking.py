@@ -13,7 +13,7 @@ from guardian.cli.common import settings_from
 from guardian.config import Settings
 from guardian.domain.text import visible
 from guardian.errors import ConfigurationError, ControlError
-from guardian.wire.approvals import BreakerView, BreakGlassTaken
+from guardian.wire.approvals import ApprovalView, BreakerView, BreakGlassTaken
 from guardian.wire.base import Page
 from guardian.wire.calls import sound_token
 from guardian.wire.evidence import EvidenceClient
@@ -133,3 +133,16 @@ def show_unheard_tenant(view: ModeView | BreakerView | BreakGlassTaken | PolicyE
 
 def one_line(text: str) -> str:
     return visible(text)
+
+
+def waits(approval: ApprovalView) -> str:
+    """What a second person has to type, and until when."""
+    until = approval.expires_at.isoformat(timespec="seconds")
+    command = f'guardian approve {approval.id} --reason "why"'
+    return one_line(f"{_wish(approval)} waits for a second person (until {until}): {command}")
+
+
+def _wish(approval: ApprovalView) -> str:
+    if approval.session_id is None:
+        return f"the change of mode of {approval.tenant_id}"
+    return f"the request to {approval.action} {approval.session_id}"
