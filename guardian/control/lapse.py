@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from guardian.control.deps import ControlDeps
-from guardian.control.people.approvals import end_if_over, over
+from guardian.control.people.approvals import end_if_over
+from guardian.control.people.overtaking import over
 from guardian.control.revocations.by_itself import by_itself
 from guardian.control.revocations.descendants import follow_lapsed
 from guardian.control.revocations.following import LONGEST_S, carried_on

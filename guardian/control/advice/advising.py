@@ -23,7 +23,8 @@ from guardian.control.authority.asking import ask, explain, may_read, must_reach
 from guardian.control.authority.situation import situation
 from guardian.control.cases.case import evidence_link
 from guardian.control.deps import ControlDeps
-from guardian.control.people.approvals import no_room, permits, put_up, revoked_since, topic_of
+from guardian.control.people.approvals import no_room, permits, put_up, topic_of
+from guardian.control.people.overtaking import revoked_since
 from guardian.control.problems import Refusal
 from guardian.control.telling.news import tell
 from guardian.domain.text import cut_off, moment

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
-from guardian.control.people.approvals import overtaken
+from guardian.control.people.overtaking import overtaken
 from guardian.domain.identity import SessionKey
 from guardian.store.control.approvals import StoredApproval
 from guardian.store.control.cases import StoredCase

@@ -10,7 +10,7 @@ from guardian.alerting.rules import rank
 from guardian.control.acts_under import revoked_with_it
 from guardian.control.cases.picture import digest_of, shows
 from guardian.control.deps import ControlDeps
-from guardian.control.people.approvals import overtaken
+from guardian.control.people.overtaking import overtaken
 from guardian.control.problems import Refusal
 from guardian.domain.finding import Effect, Kind, Severity
 from guardian.domain.identity import SessionKey

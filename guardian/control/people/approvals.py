@@ -1,28 +1,23 @@
 """Acts that take two: put up by one principal, decided by another, applied when policy then says yes."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
-
-from pydantic import ValidationError
 
 from guardian.control.authority.asking import ask, consider, record
 from guardian.control.cases.case import evidence_link
 from guardian.control.deps import ControlDeps
-from guardian.control.findings.superseded import weighed, without_its_parent
+from guardian.control.people.overtaking import outgrown, over, overtaken, seen_by
 from guardian.control.telling.news import tell
 from guardian.domain.finding import Finding
 from guardian.domain.identity import SessionKey
-from guardian.domain.revocation import Revision
 from guardian.domain.text import counted
-from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
+from guardian.policy.port import PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.columns import storable
 from guardian.store.control.approvals import StoredApproval, particulars
 from guardian.store.control.rows import ControlRows
 from guardian.wire.approvals import ApprovableAction, ApprovalView
-from guardian.wire.sessions import ModeView
 
 _APPROVABLE: Mapping[PolicyAction, ApprovableAction] = {action: action for action in get_args(ApprovableAction)}
 _LOOKED_AT = 20  # of those that take all the room, the oldest, while every other write waits
@@ -63,7 +58,7 @@ def put_up(
     wanted = dict(act) if action == "permitCall" else None  # two calls of one session are two acts
     waiting = rows.approvals.pending(tenant_id, session_id, action, now, wanted)
     if waiting is not None:
-        why = overtaken(rows, waiting) or _outgrown(rows, waiting.view, finding)
+        why = overtaken(rows, waiting) or outgrown(rows, waiting.view, finding)
         if why is None:
             return waiting.view
         _expire(deps, rows, waiting.view, now, why)  # and its place is taken by what follows
@@ -87,7 +82,7 @@ def put_up(
         expires_at=now + deps.settings.approval_life,
     )
     seen = {"act": dict(act), "shown": dict(shown or {}), "subjects": list(subjects)}
-    seen |= _seen(rows, asked, tenant_id, session_id)
+    seen |= seen_by(rows, asked, tenant_id, session_id)
     rows.approvals.add(view, proposer_role=asked.asker.role, act=seen, policy_ids=refused.policy_ids)
     told = {"approval_id": view.id, "target": action, "reason": view.reason, "result": "waits"}
     if finding is not None:
@@ -154,13 +149,6 @@ def permits(deps: ControlDeps, request: PolicyRequest) -> bool:
     return consider(deps, request).allowed
 
 
-def over(rows: ControlRows, stored: StoredApproval, now: datetime) -> str | None:
-    """Why nobody is to be asked about it any more; None while it waits."""
-    if stored.view.expires_at <= now:
-        return "nobody decided in time"
-    return overtaken(rows, stored)
-
-
 def end_if_over(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, now: datetime) -> None:
     """If it is surely over, and nobody has ended it yet, it ends now."""
     why = over(rows, stored, deps.sure(now))
@@ -183,124 +171,3 @@ def _expire(deps: ControlDeps, rows: ControlRows, view: ApprovalView, now: datet
     )
     state = "expired" if view.expires_at <= now else "overtaken"
     deps.metrics.add("guardian_approvals_total", state=state)
-
-
-def evidence_seen(stored: StoredApproval) -> EvidenceFacts:
-    """The evidence that policy was shown when the act was put up."""
-    told = dict(stored.act["evidence"])
-    return EvidenceFacts(**{**told, "breaches": frozenset(told["breaches"])})
-
-
-def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
-    """What happened since the act was put up that makes it another act; None when nothing did.
-
-    Who proposed, and who is asked now, spoke of things as they stood then. People's later word on the session,
-    a new revocation of it, or another mode of the tenant is a decision that this one must not undo. And what was
-    put up with a token that was then withdrawn may have been somebody else's wish all along.
-    """
-    view = stored.view
-    if rows.tokens.withdrawn_since(view.proposer, view.created_at):
-        return f"a token of {view.proposer} was withdrawn after this was put up; if it is still wanted, ask again"
-    if view.session_id is None:
-        known = rows.modes.get(view.tenant_id)
-        if _mode_seen(known) != stored.act["mode"]:
-            return "the tenant's mode was changed after this was put up; ask again from there"
-        return None
-    key = SessionKey(view.tenant_id, view.session_id)
-    since = rows.ledger.of_session(key)[stored.act["entries"] :]
-    anew = [entry for entry in since if entry.status == "revoked" and entry.reason_code != "renewed"]
-    if view.action == "reinstate":  # which a verdict in its favour does not speak against
-        if rows.ledger.live_entry(view.tenant_id, view.session_id) is None:
-            return "the session is not revoked any more"
-        return "the session was revoked anew after this was put up; ask again" if anew else None
-    if view.action == "revoke" and any(entry.cause is None for entry in anew):  # not only with its parent
-        return "the session was revoked after this was put up"
-    if (revoked := revoked_since(rows, stored)) is not None:
-        return revoked
-    session = rows.sessions.get(key)
-    found = finding_of(rows, view)
-    spoken = (0 if session is None else session.restarts) != stored.act["restarts"]
-    if spoken and (found is None or not _asks(weighed(rows, found, session)[0])):  # else it was of something else
-        return "people decided about this session after this was put up; their word holds"
-    if "parent_revoked" not in evidence_seen(stored).breaches:
-        return None  # nothing else that it rests on ends by itself
-    if found is None or not (less := weighed(rows, found)[1]) or _asks(weighed(rows, found, session)[0]):
-        return None
-    return less
-
-
-def revoked_since(rows: ControlRows, stored: StoredApproval) -> str | None:
-    """Which of the subjects that the act was put up with is revoked by now, or was since, in a sentence; None if
-    none is."""
-    view = stored.view
-    held_before = [("session", view.session_id)] if view.action == "permitCall" else []  # by an older version
-    since = stored.act.get("revision")
-    for kind, name in stored.act.get("subjects", held_before):
-        revoked = rows.ledger.live_entry(view.tenant_id, name, kind) is not None
-        if revoked or (since and rows.ledger.revoked_after(Revision.parse(since), view.tenant_id, name, kind)):
-            return f"the {kind} was revoked after this was put up"
-    return None
-
-
-def said_no(rows: ControlRows, finding: Finding, evidence: EvidenceFacts, now: datetime) -> ApprovalView | None:
-    """People's latest word on revoking this session, if it is a no that still holds. It holds for as long as the
-    request would have waited, and only until another rule is broken, one that asks for revocation is broken by
-    something else, or there is ten times the evidence."""
-    found = rows.approvals.decided(finding.tenant_id, finding.session_id, "revoke", {}, now)
-    if found is None or found.view.state != "denied" or over(rows, found, now) is not None:
-        return None
-    then = evidence_seen(found)
-    more = evidence.breaches - then.breaches or evidence.one_in >= 10 * then.one_in
-    return None if more or _broken_by_more(rows, finding, found.view) else found.view
-
-
-def _broken_by_more(rows: ControlRows, finding: Finding, asked: ApprovalView) -> bool:
-    told = finding_of(rows, asked)
-    if told is None:
-        return False
-    known = {entry for breach in told.breaches for entry in breach.told.remembered}
-    return any(breach.revokes and not breach.told.waved(known) for breach in finding.breaches)
-
-
-def _outgrown(rows: ControlRows, asked: ApprovalView, finding: Finding | None) -> str | None:
-    """Why people are asked anew because of this finding: what waits would end with the revocation of the session's
-    parent, and this one not."""
-    told = finding_of(rows, asked)
-    if told is None or finding is None or not _by_its_parent(rows, told) or _by_its_parent(rows, finding):
-        return None
-    return "the session broke more since than that its parent is revoked; people are asked anew"
-
-
-def _by_its_parent(rows: ControlRows, finding: Finding) -> bool:
-    """Whether all that asks for its revocation is that its parent is revoked."""
-    counts, _ = weighed(rows, finding, rows.sessions.get(finding.key))
-    alone = without_its_parent(counts)
-    return alone is not counts and not _asks(alone)
-
-
-def _asks(finding: Finding) -> bool:
-    return any(breach.revokes for breach in finding.breaches)
-
-
-def finding_of(rows: ControlRows, asked: ApprovalView) -> Finding | None:
-    """The finding that it was put up for, if this version can read it."""
-    with suppress(ValidationError):
-        found = None if asked.finding_id is None else rows.findings.get(asked.finding_id, {asked.tenant_id})
-        return None if found is None else found.view.finding
-    return None
-
-
-def _seen(rows: ControlRows, asked: PolicyRequest, tenant_id: str, session_id: str | None) -> dict[str, Any]:
-    """What the proposal rests on, so that it can be told later whether it still does."""
-    evidence = asdict(asked.evidence)
-    seen: dict[str, Any] = {"evidence": {**evidence, "breaches": sorted(evidence["breaches"])}}
-    if session_id is None:
-        return {**seen, "mode": _mode_seen(rows.modes.get(tenant_id))}
-    key = SessionKey(tenant_id, session_id)
-    session, entries = rows.sessions.get(key), rows.ledger.of_session(key)
-    seen |= {"restarts": 0 if session is None else session.restarts, "entries": len(entries)}
-    return {**seen, "revision": str(rows.head().revision)}
-
-
-def _mode_seen(stored: ModeView | None) -> dict[str, Any] | None:
-    return None if stored is None else stored.model_dump(mode="json", exclude={"approval"})

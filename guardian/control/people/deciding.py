@@ -13,9 +13,10 @@ from guardian.control.deps import ControlDeps
 from guardian.control.findings.superseded import weighed
 from guardian.control.lapse import lapse_overdue
 from guardian.control.people.acts import do_reinstate, do_revoke
-from guardian.control.people.approvals import end_if_over, evidence_seen, finding_of, overtaken
+from guardian.control.people.approvals import end_if_over
 from guardian.control.people.granted import Act, Second
 from guardian.control.people.modes import do_set_mode, widening
+from guardian.control.people.overtaking import evidence_seen, finding_of, overtaken
 from guardian.control.problems import Refusal, absent
 from guardian.domain.identity import SessionKey
 from guardian.policy.port import ActFacts

@@ -4,8 +4,8 @@ from typing import assert_never
 
 from guardian.control.deps import ControlDeps
 from guardian.control.heard import unheard_of
-from guardian.control.people.approvals import overtaken
 from guardian.control.people.granted import Act, permitted
+from guardian.control.people.overtaking import overtaken
 from guardian.control.problems import Refusal
 from guardian.control.telling.news import tell
 from guardian.policy.port import ActFacts

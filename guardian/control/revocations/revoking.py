@@ -9,7 +9,8 @@ from guardian.control.authority.situation import harm_of
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes.recorded import revoked_until
 from guardian.control.findings.superseded import without_its_parent
-from guardian.control.people.approvals import no_room, permits, put_up, said_no
+from guardian.control.people.approvals import no_room, permits, put_up
+from guardian.control.people.overtaking import said_no
 from guardian.control.revocations import breaker
 from guardian.control.revocations.descendants import follow_down
 from guardian.control.revocations.subjects import keep_from_coming_back
