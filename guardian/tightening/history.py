@@ -54,10 +54,8 @@ class History:
     _places: Places = field(default_factory=Places)
 
     @classmethod
-    def learn(
-        cls, calls: Iterable[PastCall], *, trust: Trust, split: datetime, least: int = Caution().doubted_sessions
-    ) -> "History":
-        """One pass over calls that come about in time. So many unusual sessions as `least` show a need.
+    def learn(cls, calls: Iterable[PastCall], *, trust: Trust, split: datetime) -> "History":
+        """One pass over calls that come about in time. So many unusual sessions as `Caution` says show a need.
 
         Memory holds the scopes, the sessions of half a day, and the remarkable ones.
         """
@@ -78,6 +76,7 @@ class History:
             history._count(*name, session)
         history._open, history._kept = OrderedDict(), OrderedDict()
         history._join()
+        least = Caution().doubted_sessions
         for past in history.scopes.values():
             past.settle_grants(least)
         for past in (*history.scopes.values(), *history.joined.values()):
