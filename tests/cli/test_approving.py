@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from guardian.bootstrap.control import Control
-from guardian.cli import approving, findings, revoked, sessions
+from guardian.cli import approving, findings, modes, revoked, sessions
 from guardian.cli.common import WAITS
 from guardian.commands import tokens
 from guardian.commands.initialise import initialise
@@ -40,6 +40,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     tokens.issue(settings, "gw-1", role="gateway", tenants=many, ttl=timedelta(days=1))
     app = typer.Typer()
     sessions.register(app)
+    modes.register(app)
     revoked.register(app)
     approving.register(app)
     findings.register(app)
